@@ -1,0 +1,1 @@
+// Node: the composition of the core.

@@ -1,0 +1,1 @@
+// Replication: what a volume holds, and how two of them become one.
