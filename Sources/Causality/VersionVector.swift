@@ -3,13 +3,11 @@
 /// Origin -> highest contiguous sequence seen; kept sorted, so that equal vectors are equal bytes.
 ///
 /// Source: Parker et al., "Detection of Mutual Inconsistency in Distributed Systems", 1983.
-@frozen
 public struct VersionVector: Hashable, Sendable, CustomStringConvertible {
   /// One entry for each origin with a sequence above 0, sorted by origin.
   public private(set) var entries: [Dot]
 
   /// The vector that has seen nothing.
-  @inlinable
   public init() { entries = [] }
 
   /// A vector of the given dots: for each origin the highest counts.
@@ -19,11 +17,9 @@ public struct VersionVector: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Whether nothing has been seen.
-  @inlinable
   public var isEmpty: Bool { entries.isEmpty }
 
   /// The place of `origin` in `entries`, or where it would stand.
-  @inlinable
   func place(of origin: NodeID) -> Int {
     var low = 0
     var high = entries.count
@@ -35,14 +31,12 @@ public struct VersionVector: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// The highest sequence seen of `origin`, 0 for none.
-  @inlinable
   public subscript(origin: NodeID) -> UInt64 {
     let index = place(of: origin)
     return index < entries.count && entries[index].origin == origin ? entries[index].sequence : 0
   }
 
   /// Whether the change has been seen. Nothing needs to be seen of `Dot.none`.
-  @inlinable
   public func covers(_ dot: Dot) -> Bool { self[dot.origin] >= dot.sequence }
 
   /// Whether everything that `other` has seen has been seen here too.

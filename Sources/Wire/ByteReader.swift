@@ -11,7 +11,6 @@ public enum WireError: Error, Equatable, Sendable {
 }
 
 /// Reads what `ByteWriter` wrote. After an error its position means nothing.
-@frozen
 public struct ByteReader: Sendable {
   /// All bytes.
   public let bytes: ArraySlice<UInt8>
@@ -19,18 +18,15 @@ public struct ByteReader: Sendable {
   public private(set) var position: Int
 
   /// Reads from the start of a slice.
-  @inlinable
   public init(_ bytes: ArraySlice<UInt8>) {
     self.bytes = bytes
     position = bytes.startIndex
   }
 
   /// Reads from the start of an array.
-  @inlinable
   public init(_ bytes: [UInt8]) { self.init(bytes[...]) }
 
   /// Bytes not yet read.
-  @inlinable
   public var remaining: Int { bytes.endIndex - position }
 
   /// One byte.

@@ -1,20 +1,17 @@
 // Values to bytes: little-endian numbers, varints, length-prefixed byte strings.
 
 /// Appends values to a growing array of bytes. `ByteReader` reads them back in the same order.
-@frozen
 public struct ByteWriter: Sendable {
   /// What has been written.
   public private(set) var bytes: [UInt8]
 
   /// An empty writer with room for `capacity` bytes.
-  @inlinable
   public init(capacity: Int = 64) {
     bytes = []
     bytes.reserveCapacity(capacity)
   }
 
   /// How many bytes have been written.
-  @inlinable
   public var count: Int { bytes.count }
 
   /// One byte.
