@@ -1,0 +1,96 @@
+// A delta: what one node tells another of its state.
+
+import Causality
+
+/// Parts of a volume's state. A file in it stands with only those chunks that the receiver lacks; its `vector` claims
+/// only what the receiver will hold of the file after the join.
+public struct Delta: Hashable, Sendable {
+  /// A path and what is known of it.
+  public struct PathPart: Hashable, Sendable {
+    /// Where.
+    public var path: Path
+    /// The record.
+    public var record: PathRecord
+
+    /// Joins both.
+    public init(path: Path, record: PathRecord) {
+      self.path = path
+      self.record = record
+    }
+  }
+
+  /// Paths.
+  public var paths: [PathPart] = []
+  /// Files, in part.
+  public var files: [File] = []
+
+  /// Tells nothing.
+  public init() {}
+
+  /// Whether it tells nothing.
+  public var isEmpty: Bool { paths.isEmpty && files.isEmpty }
+
+  /// Every record it touches.
+  public var keys: [RecordKey] { paths.map { .path($0.path) } + files.map { .file($0.id) } }
+
+  /// The latest stamp that its changes bear.
+  public var latestStamp: Stamp {
+    var latest = Stamp.zero
+    for part in paths { latest = max(latest, part.record.write?.stamp ?? .zero) }
+    for file in files { for note in file.notes.values { latest = max(latest, note.stamp) } }
+    return latest
+  }
+}
+
+extension Volume {
+  /// The records with changes that `since` does not cover.
+  public mutating func keys(notCoveredBy since: VersionVector) -> [RecordKey] { log.keys(notCoveredBy: since) }
+
+  /// What a peer that holds `since` lacks of one record; nil when it lacks nothing.
+  public func append(_ key: RecordKey, notCoveredBy since: VersionVector, to delta: inout Delta) {
+    switch key {
+    case .path(let path):
+      guard let record = paths[path], !since.covers(record.marks) else { return }
+      delta.paths.append(Delta.PathPart(path: path, record: record))
+    case .file(let id):
+      guard let file = files[id], !since.covers(file.marks) else { return }
+      delta.files.append(file.part(claiming: file.vector) { !since.covers($0) })
+    }
+  }
+
+  /// The local changes since the last call as one delta for everybody, with their sequences; nil when there are none.
+  public mutating func takeOutgoing() -> (sequences: ClosedRange<UInt64>, delta: Delta)? {
+    guard let from = outgoingFrom else { return nil }
+    let sequences = from...vector[origin]
+    var delta = Delta()
+    var seen = Set<RecordKey>()
+    for key in outgoingKeys where seen.insert(key).inserted {
+      switch key {
+      case .path(let path):
+        if let record = paths[path] { delta.paths.append(Delta.PathPart(path: path, record: record)) }
+      case .file(let id):
+        guard let file = files[id] else { continue }
+        let own = Dot(origin, min(file.vector[origin], sequences.upperBound))
+        let claim = own.sequence >= from ? VersionVector([own]) : VersionVector()
+        delta.files.append(file.part(claiming: claim) { $0.origin == origin && $0.sequence >= from })
+      }
+    }
+    outgoingFrom = nil
+    outgoingKeys.removeAll(keepingCapacity: true)
+    return (sequences, delta)
+  }
+}
+
+extension File {
+  /// The file with only those chunks and lost chunks whose changes are wanted, and the notes they need.
+  func part(claiming claim: VersionVector, where isWanted: (Dot) -> Bool) -> File {
+    var part = self
+    part.vector = claim
+    part.chunks = ChunkTable()
+    for element in chunks.elements where isWanted(element.chunk.dot) { part.chunks[element.index] = element.chunk }
+    part.lost = lost.filter { isWanted($0.chunk.dot) || isWanted($0.winner) || isWanted($0.dropped) }
+    let needed = part.referredDots
+    part.notes = notes.filter { needed.contains($0.key) }
+    return part
+  }
+}

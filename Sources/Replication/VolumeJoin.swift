@@ -1,0 +1,220 @@
+// The join: taking in what another node tells.
+
+import Causality
+
+/// What must happen to bytes because of a join; the owner does it while nobody else touches the file.
+public enum ContentWork: Hashable, Sendable {
+  /// Put the bytes of this version into the file.
+  case write(FileID, index: UInt64, Chunk)
+  /// Before anything is overwritten, keep the bytes of this version, which the file holds now, by their hash.
+  case keepHeld(FileID, index: UInt64, Chunk)
+  /// Keep the bytes of this version, which the sender has.
+  case keepSent(FileID, index: UInt64, Chunk)
+  /// Cut or extend the file to its size.
+  case resize(FileID)
+}
+
+/// Content that must be at hand before a delta can be joined.
+public struct WantedContent: Hashable, Sendable {
+  /// Of which file.
+  public var file: FileID
+  /// Which chunk.
+  public var index: UInt64
+  /// Its version.
+  public var chunk: Chunk
+  /// Whether it lost already and is wanted only to be kept.
+  public var isLost: Bool
+
+  /// All parts.
+  public init(file: FileID, index: UInt64, chunk: Chunk, isLost: Bool) {
+    self.file = file
+    self.index = index
+    self.chunk = chunk
+    self.isLost = isLost
+  }
+}
+
+/// How one incoming chunk meets what is held.
+enum ChunkVerdict: Equatable {
+  case known
+  case wins(lost: Chunk?)
+  case losesUnseen
+  case stale
+}
+
+extension File {
+  /// Meets an incoming chunk; the notes of both sides are in `notes`, the truncation is joined already.
+  func verdict(_ incoming: Chunk, at index: UInt64, seen: VersionVector) -> ChunkVerdict {
+    let start = index * UInt64(form.chunkSize)
+    let held = chunks[index]
+    if let held, held.dot == incoming.dot { return .known }
+    if seen.covers(incoming.dot) { return .known }
+    if truncationDot != .none, start >= truncation, does(truncationDot, beat: incoming.dot) {
+      return did(truncationDot, see: incoming.dot) ? .stale : .losesUnseen
+    }
+    guard let held else { return .wins(lost: nil) }
+    let differs = held.hash != incoming.hash || held.length != incoming.length
+    if does(incoming.dot, beat: held.dot) {
+      return .wins(lost: differs && !did(incoming.dot, see: held.dot) ? held : nil)
+    }
+    return differs && !did(held.dot, see: incoming.dot) ? .losesUnseen : .stale
+  }
+
+  mutating func lose(_ chunk: Chunk, at index: UInt64, to winner: Dot) {
+    guard !lost.contains(where: { $0.index == index && $0.chunk.dot == chunk.dot }) else { return }
+    lost.append(LostChunk(index: index, chunk: chunk, stamp: stamp(of: chunk.dot), winner: winner))
+    lost.sort { ($0.index, $0.chunk.dot) < ($1.index, $1.chunk.dot) }
+  }
+
+  /// Joins what another node tells of this file; says what must happen to bytes.
+  mutating func join(_ other: File, into work: inout [ContentWork]) {
+    let seen = vector
+    notes.merge(other.notes) { mine, _ in mine }
+    if does(other.attributesDot, beat: attributesDot) {
+      attributes = other.attributes
+      attributesDot = other.attributesDot
+    }
+    if other.truncationDot != .none, truncationDot == .none || does(other.truncationDot, beat: truncationDot) {
+      truncate(other.truncation, by: other.truncationDot, into: &work)
+    }
+    for element in other.chunks.elements {
+      switch verdict(element.chunk, at: element.index, seen: seen) {
+      case .known, .stale: break
+      case .wins(let loser):
+        if let loser {
+          lose(loser, at: element.index, to: element.chunk.dot)
+          work.append(.keepHeld(id, index: element.index, loser))
+        }
+        chunks[element.index] = element.chunk
+        work.append(.write(id, index: element.index, element.chunk))
+      case .losesUnseen:
+        lose(element.chunk, at: element.index, to: chunks[element.index]?.dot ?? truncationDot)
+        work.append(.keepSent(id, index: element.index, element.chunk))
+      }
+    }
+    for loser in other.lost { take(loser, into: &work) }
+    buried.merge(other.buried)
+    vector.merge(other.vector)
+    marks.merge(other.marks)
+    pruneNotes()
+  }
+
+  private mutating func truncate(_ size: UInt64, by dot: Dot, into work: inout [ContentWork]) {
+    truncation = size
+    truncationDot = dot
+    let first = (size + UInt64(form.chunkSize) - 1) / UInt64(form.chunkSize)
+    for element in chunks.elements(from: first) where does(dot, beat: element.chunk.dot) {
+      guard !did(dot, see: element.chunk.dot) else { continue }
+      lose(element.chunk, at: element.index, to: dot)
+      work.append(.keepHeld(id, index: element.index, element.chunk))
+    }
+    let before = self
+    chunks.removeAll(from: first) { before.does(dot, beat: $0.chunk.dot) }
+    work.append(.resize(id))
+  }
+
+  private mutating func take(_ loser: LostChunk, into work: inout [ContentWork]) {
+    if let place = lost.firstIndex(where: { $0.index == loser.index && $0.chunk.dot == loser.chunk.dot }) {
+      lost[place].dropped = max(lost[place].dropped, loser.dropped)
+      return
+    }
+    lost.append(loser)
+    lost.sort { ($0.index, $0.chunk.dot) < ($1.index, $1.chunk.dot) }
+    if loser.dropped == .none { work.append(.keepSent(id, index: loser.index, loser.chunk)) }
+  }
+}
+
+extension Volume {
+  /// The content that a delta brings and that is not held yet.
+  public func wanted(by delta: Delta) -> [WantedContent] {
+    var wanted: [WantedContent] = []
+    for incoming in delta.files {
+      var file = files[incoming.id] ?? File.stranger(incoming)
+      var work: [ContentWork] = []
+      let before = file.chunks
+      file.join(incoming, into: &work)
+      for case .write(_, let index, let chunk) in work where !chunk.hash.isZeros {
+        if before[index]?.hash != chunk.hash || before[index]?.length != chunk.length {
+          wanted.append(WantedContent(file: incoming.id, index: index, chunk: chunk, isLost: false))
+        }
+      }
+      for case .keepSent(_, let index, let chunk) in work where !chunk.hash.isZeros {
+        wanted.append(WantedContent(file: incoming.id, index: index, chunk: chunk, isLost: true))
+      }
+    }
+    return wanted
+  }
+
+  /// Takes in a delta; returns what must happen to bytes, in order.
+  ///
+  /// The volume's vector does not move: `acknowledge` does that when all of a round is in.
+  public mutating func join(_ delta: Delta) -> [ContentWork] {
+    var work: [ContentWork] = []
+    latest = max(latest, delta.latestStamp)
+    for incoming in delta.files { join(incoming, into: &work) }
+    for part in delta.paths { join(part) }
+    return work
+  }
+
+  private mutating func join(_ incoming: File, into work: inout [ContentWork]) {
+    let id = incoming.id
+    let old = files[id]
+    var file = old ?? File.stranger(incoming)
+    if old == nil { work.append(.resize(id)) }
+    let first = work.count
+    file.join(incoming, into: &work)
+    guard old != file else { return }
+    if file.size != old?.size ?? 0, !work[first...].contains(.resize(id)) { work.append(.resize(id)) }
+    for item in work[first...] {
+      if case .write(_, let index, _) = item { touched.insert(.chunk(id, index)) }
+    }
+    if let old {
+      for element in old.chunks.elements where file.chunks[element.index] == nil {
+        touched.insert(.chunk(id, element.index))
+      }
+    }
+    bytes = bytes &- (old?.contentBytes ?? 0) &+ file.contentBytes
+    files[id] = file
+    touched.insert(.file(id))
+    let known = old?.marks ?? VersionVector()
+    for dot in file.marks.entries where !known.covers(dot) { log.append(dot, .file(id)) }
+    if old?.attributes != file.attributes || old?.size != file.size { events.append(.attributes(id)) }
+    refreshNames(of: id)
+  }
+
+  private mutating func join(_ part: Delta.PathPart) {
+    let path = part.path
+    let old = paths[path] ?? PathRecord()
+    var record = old
+    record.join(part.record)
+    guard record != old else { return }
+    paths[path] = record
+    touched.insert(.path(path))
+    for dot in record.marks.entries where !old.marks.covers(dot) { log.append(dot, .path(path)) }
+    rename(old.write?.value, record.write?.value, at: path)
+    refresh(path)
+    if case .file(let id)? = record.write?.value { refreshNames(of: id) }
+    if case .directory(let attributes)? = record.write?.value, old.write?.value != .directory(attributes) {
+      events.append(.directory(path))
+    }
+  }
+
+  /// Moves the vector: all changes up to `claim` are held now.
+  public mutating func acknowledge(_ claim: VersionVector) {
+    guard !vector.covers(claim) else { return }
+    vector.merge(claim)
+    touched.insert(.vector)
+  }
+}
+
+extension File {
+  /// A file as it is before anything of it was joined.
+  static func stranger(_ incoming: File) -> File {
+    var file = incoming.part(claiming: VersionVector()) { _ in false }
+    file.buried = VersionVector()
+    file.marks = VersionVector()
+    file.truncation = 0
+    file.truncationDot = .none
+    return file
+  }
+}
