@@ -42,7 +42,11 @@ let package = Package(
     room("Replication", ["Causality", "Wire"]),
     room("Node", ["Causality", "Wire", "Membership", "Replication"]),
 
+    room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
+
     tests("CausalityTests", ["Causality"]),
     tests("WireTests", ["Wire"]),
+    tests("ReplicationTests", ["Replication", "Causality", "Wire"]),
+    tests("StorageTests", ["Storage", "Replication", "Causality"]),
   ]
 )
