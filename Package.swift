@@ -18,6 +18,8 @@ let nio: [Target.Dependency] = [
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOPosix", package: "swift-nio"),
 ]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let tls: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 
 let package = Package(
   name: "grapevine",
@@ -40,11 +42,19 @@ let package = Package(
     room("Causality"),
     room("Membership", ["Causality", "Wire"]),
     room("Replication", ["Causality", "Wire"]),
+    room(
+      "Transport",
+      ["Causality", "Wire", logging, tls] + nio + [
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOTLS", package: "swift-nio"),
+        .product(name: "X509", package: "swift-certificates"),
+      ]),
     room("Node", ["Causality", "Wire", "Membership", "Replication"]),
 
     room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
 
     tests("CausalityTests", ["Causality"]),
+    tests("TransportTests", ["Causality", "Transport", logging, tls] + nio),
     tests("WireTests", ["Wire"]),
     tests("ReplicationTests", ["Replication", "Causality", "Wire"]),
     tests("StorageTests", ["Storage", "Replication", "Causality"]),
