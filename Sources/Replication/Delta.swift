@@ -58,26 +58,32 @@ extension Volume {
     }
   }
 
-  /// The local changes since the last call as one delta for everybody, with their sequences; nil when there are none.
-  public mutating func takeOutgoing() -> (sequences: ClosedRange<UInt64>, delta: Delta)? {
-    guard let from = outgoingFrom else { return nil }
-    let sequences = from...vector[origin]
+  /// The oldest local changes that were not taken yet as one delta for everybody, with their sequences; nil when
+  /// there are none.
+  ///
+  /// - Parameter limit: about how many records to take; the rest waits for the next call.
+  public mutating func takeOutgoing(limit: Int = 256) -> (sequences: ClosedRange<UInt64>, delta: Delta)? {
+    guard published < vector[origin] else { return nil }
+    let from = published + 1
+    var end = min(limit, outgoing.count)
+    while end > 0, end < outgoing.count, outgoing[end].sequence == outgoing[end - 1].sequence { end += 1 }
+    let last = end == outgoing.count ? vector[origin] : outgoing[end - 1].sequence
     var delta = Delta()
     var seen = Set<RecordKey>()
-    for key in outgoingKeys where seen.insert(key).inserted {
+    for (_, key) in outgoing[..<end] where seen.insert(key).inserted {
       switch key {
       case .path(let path):
         if let record = paths[path] { delta.paths.append(Delta.PathPart(path: path, record: record)) }
       case .file(let id):
         guard let file = files[id] else { continue }
-        let own = Dot(origin, min(file.vector[origin], sequences.upperBound))
+        let own = Dot(origin, min(file.vector[origin], last))
         let claim = own.sequence >= from ? VersionVector([own]) : VersionVector()
         delta.files.append(file.part(claiming: claim) { $0.origin == origin && $0.sequence >= from })
       }
     }
-    outgoingFrom = nil
-    outgoingKeys.removeAll(keepingCapacity: true)
-    return (sequences, delta)
+    outgoing.removeFirst(end)
+    published = last
+    return (from...last, delta)
   }
 }
 

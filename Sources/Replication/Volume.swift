@@ -20,6 +20,25 @@ public enum VolumeEvent: Hashable, Sendable {
   case attributes(FileID)
 }
 
+/// A chunk of a file.
+public struct ContentPlace: Hashable, Comparable, Sendable {
+  /// The file.
+  public var file: FileID
+  /// Which chunk of it.
+  public var index: UInt64
+
+  /// Joins both.
+  public init(file: FileID, index: UInt64) {
+    self.file = file
+    self.index = index
+  }
+
+  /// By file, then by index.
+  public static func < (left: ContentPlace, right: ContentPlace) -> Bool {
+    left.file != right.file ? left.file < right.file : left.index < right.index
+  }
+}
+
 /// The replicated state of one directory tree as one node holds it: a pure value.
 ///
 /// The state is a function of the set of changes it has taken in. Local operations make changes; `join` takes in
@@ -47,8 +66,10 @@ public struct Volume: Sendable {
   var links: [FileID: Int] = [:]
   var log = ChangeLog()
   var touched = Set<TouchedRecord>()
-  var outgoingFrom: UInt64?
-  var outgoingKeys: [RecordKey] = []
+  var outgoing: [(sequence: UInt64, key: RecordKey)] = []
+  var published: UInt64 = 0
+  /// Where content with a hash can be found here, by the hash's first word; an entry may be out of date.
+  var places: [UInt64: ContentPlace] = [:]
   var events: [VolumeEvent] = []
 
   /// An empty volume.
@@ -87,6 +108,14 @@ public struct Volume: Sendable {
     shown.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
+  /// A chunk of this volume that has the content, when one is known.
+  public func place(of hash: ContentHash, length: UInt32) -> ContentPlace? {
+    guard let place = places[hash.words.0], let chunk = files[place.file]?.chunks[place.index], chunk.hash == hash,
+      chunk.length == length
+    else { return nil }
+    return place
+  }
+
   // MARK: What collects
 
   /// The records to make durable since the last call.
@@ -96,7 +125,7 @@ public struct Volume: Sendable {
   }
 
   /// Whether anything waits in `takeTouched` or `takeOutgoing`.
-  public var hasWork: Bool { !touched.isEmpty || outgoingFrom != nil }
+  public var hasWork: Bool { !touched.isEmpty || published < vector[origin] }
 
   /// What viewers must be told since the last call.
   public mutating func takeEvents() -> [VolumeEvent] {
@@ -112,14 +141,13 @@ public struct Volume: Sendable {
     latest = stamp
     let dot = Dot(origin, vector[origin] + 1)
     vector.include(dot)
-    if outgoingFrom == nil { outgoingFrom = dot.sequence }
     touched.insert(.vector)
     return dot
   }
 
   mutating func note(_ key: RecordKey, of dot: Dot) {
     log.append(dot, key)
-    outgoingKeys.append(key)
+    outgoing.append((dot.sequence, key))
     switch key {
     case .path(let path): touched.insert(.path(path))
     case .file(let id): touched.insert(.file(id))

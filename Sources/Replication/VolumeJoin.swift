@@ -166,7 +166,9 @@ extension Volume {
     guard old != file else { return }
     if file.size != old?.size ?? 0, !work[first...].contains(.resize(id)) { work.append(.resize(id)) }
     for item in work[first...] {
-      if case .write(_, let index, _) = item { touched.insert(.chunk(id, index)) }
+      guard case .write(_, let index, let chunk) = item else { continue }
+      touched.insert(.chunk(id, index))
+      learn(chunk, of: id, at: index)
     }
     if let old {
       for element in old.chunks.elements where file.chunks[element.index] == nil {

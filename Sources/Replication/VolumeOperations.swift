@@ -198,6 +198,7 @@ extension Volume {
     for write in changed {
       after.chunks[write.index] = Chunk(hash: write.hash, length: write.length, dot: dot)
       touched.insert(.chunk(id, write.index))
+      learn(after.chunks[write.index]!, of: id, at: write.index)
     }
     if truncates {
       for element in file.chunks.elements where after.chunks[element.index] == nil {

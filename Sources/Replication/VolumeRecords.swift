@@ -133,16 +133,25 @@ extension Volume {
     }
     for id in files.keys.sorted() {
       bytes += files[id]!.contentBytes
+      for element in files[id]!.chunks.elements { learn(element.chunk, of: id, at: element.index) }
       for dot in files[id]!.marks.entries { log.append(dot, .file(id)) }
     }
+    let homes = files.mapValues(\.home)
     for path in paths.keys.sorted() { refresh(path) }
+    for (id, home) in homes { files[id]!.home = home }
     events.removeAll()
     touched.removeAll()
+    published = vector[self.origin]
+  }
+
+  mutating func learn(_ chunk: Chunk, of file: FileID, at index: UInt64) {
+    if !chunk.hash.isZeros { places[chunk.hash.words.0] = ContentPlace(file: file, index: index) }
   }
 
   /// Goes on under another origin: after a power loss this node can not know which changes it had named and sent.
   public mutating func adopt(origin: NodeID) {
     self.origin = origin
+    published = vector[origin]
     touched.insert(.vector)
   }
 }

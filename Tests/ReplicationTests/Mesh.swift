@@ -41,13 +41,13 @@ struct Mesh {
     case 6: try? volumes[node].rename(one, to: other, at: now)
     case 7: try? volumes[node].exchange(one, with: other, at: now)
     case 8:
-      guard case .file(let id)? = volumes[node][path: one] else { return }
+      guard case .file(let id)? = volumes[node][one] else { return }
       try? volumes[node].link(id, at: other, stamp: now)
     case 9:
-      guard case .file(let id)? = volumes[node][path: one] else { return }
+      guard case .file(let id)? = volumes[node][one] else { return }
       _ = try? volumes[node].renew(id, attributes: attributes, at: now)
     default:
-      guard case .file(let id)? = volumes[node][path: one] else { return }
+      guard case .file(let id)? = volumes[node][one] else { return }
       write(node, id, attributes, now)
     }
   }

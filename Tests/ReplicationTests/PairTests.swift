@@ -31,7 +31,7 @@ import Testing
   }
 
   static func edit(_ volume: inout Volume, _ path: String, _ content: UInt64, _ stamp: Stamp) throws {
-    guard case .file(let id)? = volume[path: Path(path)] else { throw VolumeError.notFound }
+    guard case .file(let id)? = volume[Path(path)] else { throw VolumeError.notFound }
     try volume.commit(
       id, [ChunkWrite(index: 0, hash: ContentHash(content, 0, 0, 0), length: 10)], size: 10, attributes: attributes,
       at: stamp)
@@ -45,7 +45,7 @@ import Testing
   }
 
   static func content(_ volume: Volume, _ path: String) -> UInt64? {
-    guard case .file(let id)? = volume[path: Path(path)] else { return nil }
+    guard case .file(let id)? = volume[Path(path)] else { return nil }
     return volume.files[id]?.chunks[0]?.hash.words.0
   }
 
@@ -65,7 +65,7 @@ import Testing
   }
 
   @Test func `create against create keeps the later and lists the earlier file`() throws {
-    let volume = try Self.meet({ try Self.create(&$0, "f", 2, $1) }, { try Self.create(&$0, "f", 3, $1) })
+    let volume = try Self.meet({ _ in }, { try Self.create(&$0, "f", 2, $1) }, { try Self.create(&$0, "f", 3, $1) })
     #expect(Self.content(volume, "f") == 3)
     #expect(volume.conflicts.count == 1 && volume.conflicts[0].path == Path("f"))
   }
@@ -113,7 +113,7 @@ import Testing
         try Self.create(&volume, "x/inside", 3, Stamp(rawValue: stamp.rawValue + 1))
       }
       let volume = try Self.meet({ _ in }, fileFirst ? file : directory, fileFirst ? directory : file)
-      #expect(volume[path: Path("x")] == .directory)
+      #expect(volume[Path("x")] == .directory)
       #expect(Self.content(volume, "x/inside") == 3)
       #expect(volume.conflicts.map(\.path) == [Path("x")])
     }
@@ -131,7 +131,7 @@ import Testing
     let volume = try Self.meet(
       { try Self.file(&$0, "f") }, { try $0.rename(Path("f"), to: Path("g"), at: $1) }, { try Self.edit(&$0, "f", 2, $1) })
     #expect(Self.content(volume, "g") == 2)
-    #expect(volume[path: Path("f")] == nil)
+    #expect(volume[Path("f")] == nil)
     #expect(volume.conflicts.isEmpty)
   }
 
@@ -139,14 +139,14 @@ import Testing
     let volume = try Self.meet(
       { try Self.file(&$0, "f") }, { try $0.rename(Path("f"), to: Path("g"), at: $1) },
       { try $0.rename(Path("f"), to: Path("h"), at: $1) })
-    #expect(volume[path: Path("g")] != nil && volume[path: Path("g")] == volume[path: Path("h")])
-    #expect(volume[path: Path("f")] == nil)
+    #expect(volume[Path("g")] != nil && volume[Path("g")] == volume[Path("h")])
+    #expect(volume[Path("f")] == nil)
   }
 
   @Test func `append against append keeps the later tail and lists the other`() throws {
     let append: (UInt64) -> (inout Volume, Stamp) throws -> Void = { content in
       { volume, stamp in
-        guard case .file(let id)? = volume[path: Path("f")] else { throw VolumeError.notFound }
+        guard case .file(let id)? = volume[Path("f")] else { throw VolumeError.notFound }
         let write = ChunkWrite(index: 0, hash: ContentHash(content, 0, 0, 0), length: 20)
         try volume.commit(id, [write], size: 20, attributes: Self.attributes, at: stamp)
       }
@@ -182,30 +182,30 @@ import Testing
     try mesh.volumes[0].unlink(Path("f"), at: mesh.stamp(0))
     try mesh.pull(1, from: 0)
     try mesh.pull(1, from: 2)
-    #expect(mesh.volumes[1][path: Path("f")] == nil)
+    #expect(mesh.volumes[1][Path("f")] == nil)
     try mesh.settle()
-    #expect(mesh.volumes[2][path: Path("f")] == nil)
+    #expect(mesh.volumes[2][Path("f")] == nil)
   }
 
   @Test func `a truncation kills older chunks beyond it, and an unseen one is listed`() throws {
     let volume = try Self.meet(
       { mesh in
         try Self.file(&mesh, "f")
-        guard case .file(let id)? = mesh.volumes[0][path: Path("f")] else { return }
+        guard case .file(let id)? = mesh.volumes[0][Path("f")] else { return }
         let size = UInt64(FileForm.ordinaryChunkSize) + 10
         let write = ChunkWrite(index: 1, hash: ContentHash(5, 0, 0, 0), length: 10)
         try mesh.volumes[0].commit(id, [write], size: size, attributes: Self.attributes, at: mesh.stamp(0))
       },
       { volume, stamp in
-        guard case .file(let id)? = volume[path: Path("f")] else { return }
+        guard case .file(let id)? = volume[Path("f")] else { return }
         let write = ChunkWrite(index: 1, hash: ContentHash(6, 0, 0, 0), length: 10)
         try volume.commit(id, [write], size: volume.files[id]!.size, attributes: Self.attributes, at: stamp)
       },
       { volume, stamp in
-        guard case .file(let id)? = volume[path: Path("f")] else { return }
+        guard case .file(let id)? = volume[Path("f")] else { return }
         try volume.commit(id, [], size: 10, attributes: Self.attributes, at: stamp)
       })
-    guard case .file(let id)? = volume[path: Path("f")] else { throw VolumeError.notFound }
+    guard case .file(let id)? = volume[Path("f")] else { throw VolumeError.notFound }
     #expect(volume.files[id]!.size == 10)
     #expect(volume.conflicts.count == 1)
   }
