@@ -52,8 +52,10 @@ let package = Package(
     room("Node", ["Causality", "Wire", "Membership", "Replication"]),
 
     room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
+    room("Daemon", ["Causality", "Wire", "Transport", logging, .product(name: "TOMLKit", package: "TOMLKit")]),
 
     tests("CausalityTests", ["Causality"]),
+    tests("DaemonTests", ["Causality", "Daemon", "Transport"]),
     tests("TransportTests", ["Causality", "Transport", logging, tls] + nio),
     tests("WireTests", ["Wire"]),
     tests("ReplicationTests", ["Replication", "Causality", "Wire"]),
