@@ -51,10 +51,14 @@ let package = Package(
       ]),
     room("Node", ["Causality", "Wire", "Membership", "Replication"]),
 
+    room("Databases", ["CSQLite"]),
     room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
     room("Daemon", ["Causality", "Wire", "Transport", logging, .product(name: "TOMLKit", package: "TOMLKit")]),
 
     tests("CausalityTests", ["Causality"]),
+    tests("DatabasesTests", ["Databases", "CSQLite", "Causality", "DatabaseTool"]),
+    .executableTarget(
+      name: "DatabaseTool", dependencies: ["Databases"], path: "Tests/DatabaseTool", swiftSettings: strict),
     tests("DaemonTests", ["Causality", "Daemon", "Transport"]),
     tests("TransportTests", ["Causality", "Transport", logging, tls] + nio),
     tests("WireTests", ["Wire"]),

@@ -1,0 +1,136 @@
+// What capture yields, and what it is compared with.
+
+/// One page of a database.
+public struct PageImage: Hashable, Sendable {
+  /// Its number, from one.
+  public let number: UInt32
+  /// Its bytes; those of page 1 in canonical form.
+  public let bytes: [UInt8]
+
+  /// A page.
+  public init(number: UInt32, bytes: [UInt8]) {
+    self.number = number
+    self.bytes = bytes
+  }
+
+  /// A page as it is recorded: page 1 becomes canonical.
+  init(recording bytes: [UInt8], as number: UInt32) {
+    var bytes = bytes
+    if number == 1 { PageOne.canonicalize(&bytes) }
+    self.init(number: number, bytes: bytes)
+  }
+}
+
+/// What one commit, or a run of commits that were captured together, made of a database.
+public struct CapturedTransaction: Hashable, Sendable {
+  /// The pages it wrote, ascending, as of the commit. The lock-byte page is never among them.
+  public var pages: [PageImage]
+  /// Pages of the database after it.
+  public var pageCount: UInt32
+  /// Bytes of a page after it.
+  public var pageSize: Int
+  /// Whether it was found by comparing the file with what is recorded: it may then hold several commits.
+  public var isCompared: Bool
+
+  /// A transaction.
+  public init(pages: [PageImage], pageCount: UInt32, pageSize: Int, isCompared: Bool) {
+    self.pages = pages
+    self.pageCount = pageCount
+    self.pageSize = pageSize
+    self.isCompared = isCompared
+  }
+}
+
+/// Which pages may differ from what is recorded.
+public enum PageCandidates: Hashable, Sendable {
+  /// Any of them.
+  case all
+  /// These, and all beyond the recorded page count.
+  case pages(Set<UInt32>)
+}
+
+/// The recorded state of a database, as capture needs to know it.
+public struct RecordedState {
+  /// Bytes of a page, nil when nothing is recorded.
+  public var pageSize: Int?
+  /// Pages.
+  public var pageCount: UInt32
+  /// Whether the recorded page of this number holds exactly these bytes (page 1 in canonical form).
+  public var holds: (PageImage) throws -> Bool
+  /// The schema cookie of the live database and that of the recorded one, when an install had to raise it: a page 1
+  /// that differs by it alone is the recorded one.
+  public var raisedCookie: (live: UInt32, recorded: UInt32)?
+
+  /// A recorded state.
+  public init(
+    pageSize: Int?, pageCount: UInt32, raisedCookie: (live: UInt32, recorded: UInt32)? = nil,
+    holds: @escaping (PageImage) throws -> Bool
+  ) {
+    self.pageSize = pageSize
+    self.pageCount = pageCount
+    self.raisedCookie = raisedCookie
+    self.holds = holds
+  }
+
+  func isRecorded(_ image: PageImage) throws -> Bool {
+    if try holds(image) { return true }
+    guard image.number == 1, let raisedCookie, PageOne.schemaCookie(of: image.bytes) == raisedCookie.live else {
+      return false
+    }
+    var bytes = image.bytes
+    BigEndian.write(raisedCookie.recorded, &bytes, at: 40)
+    return try holds(PageImage(number: 1, bytes: bytes))
+  }
+
+  /// Nothing is recorded: everything is new.
+  public static var nothing: RecordedState { RecordedState(pageSize: nil, pageCount: 0) { _ in false } }
+}
+
+/// A consistent view of a live database, and the comparison of it with what is recorded.
+struct PageView {
+  let file: DatabaseFile
+  /// The log, when pages may stand in it.
+  let log: (file: DatabaseFile, index: LogIndex, lastFrame: UInt32)?
+  let pageSize: Int
+  let pageCount: UInt32
+
+  /// The bytes of a page as the view has it; zeroes beyond the end of the file.
+  func page(_ number: UInt32) throws(DatabaseError) -> [UInt8] {
+    if let log, let frame = try log.index.frame(of: number, upTo: log.lastFrame) {
+      let offset = LogFrame.offset(of: frame, pageSize: pageSize) + Int64(LogFrame.headerLength)
+      guard let bytes = try log.file.read(pageSize, at: offset) else {
+        throw .damaged(path: log.file.path, "frame \(frame) is missing")
+      }
+      return bytes
+    }
+    let offset = Int64(number - 1) * Int64(pageSize)
+    return try file.read(pageSize, at: offset) ?? [UInt8](repeating: 0, count: pageSize)
+  }
+
+  /// What differs from the recorded state; nil when nothing does.
+  func difference(from recorded: RecordedState, among candidates: PageCandidates) throws -> CapturedTransaction? {
+    let lockByte = DatabaseHeader.lockBytePage(pageSize: pageSize)
+    var pages: [PageImage] = []
+    func consider(_ number: UInt32, isNew: Bool) throws {
+      guard number != lockByte else { return }
+      let image = PageImage(recording: try page(number), as: number)
+      if try isNew || !recorded.isRecorded(image) { pages.append(image) }
+    }
+    let isSamePageSize = recorded.pageSize == pageSize
+    let known = isSamePageSize ? min(recorded.pageCount, pageCount) : 0
+    if known > 0 {
+      switch candidates {
+      case .all: for number in 1...known { try consider(number, isNew: false) }
+      case .pages(let numbers):
+        for number in numbers.union([1]).sorted() where number >= 1 && number <= known {
+          try consider(number, isNew: false)
+        }
+      }
+    }
+    if known < pageCount {
+      for number in (known + 1)...pageCount { try consider(number, isNew: true) }
+    }
+    guard !pages.isEmpty || recorded.pageCount != pageCount || !isSamePageSize else { return nil }
+    return CapturedTransaction(pages: pages, pageCount: pageCount, pageSize: pageSize, isCompared: true)
+  }
+}
