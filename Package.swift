@@ -61,6 +61,7 @@ let package = Package(
       name: "DatabaseTool", dependencies: ["Databases"], path: "Tests/DatabaseTool", swiftSettings: strict),
     tests("DaemonTests", ["Causality", "Daemon", "Transport"]),
     tests("TransportTests", ["Causality", "Transport", logging, tls] + nio),
+    tests("MembershipTests", ["Causality", "Membership", "Wire"]),
     tests("WireTests", ["Wire"]),
     tests("ReplicationTests", ["Replication", "Causality", "Wire"]),
     tests("StorageTests", ["Storage", "Replication", "Causality"]),
