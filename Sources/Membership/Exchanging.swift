@@ -10,9 +10,9 @@ extension Membership {
     return Envelope(mesh: configuration.mesh, sender: card.id, incarnation: incarnation, packet: state).bytes
   }
 
-  /// This node and all members that have not left.
+  /// This node and all members. Of those who left the card is spared: only who knows them needs to be told.
   private var records: [Rumour] {
-    [ownRumour] + roster.peers.filter { $0.member.status != .left }.map { claim(about: $0, withCard: true) }
+    [ownRumour] + roster.peers.map { claim(about: $0, withCard: $0.member.status != .left) }
   }
 
   /// Sends what is known in datagrams, from a random member on, so many that they do no harm.

@@ -25,8 +25,9 @@ extension Membership {
     case .alive:
       if isNewer {
         hearAlive(rumour, index: index, at: now, into: &effects)
-      } else if !known.status.isActive, channel != .gossip {
-        tell(roster[index], into: &effects)
+      } else if !known.status.isActive, let address = rumour.card?.gossip {
+        // Someone knows it to be alive, so it does not know that it is thought gone: it is told, and refutes.
+        tell(roster[index], at: address, into: &effects)
       }
     case .suspect: hearSuspect(rumour, index: index, at: now, into: &effects)
     case .dead:
@@ -69,6 +70,8 @@ extension Membership {
     roster.setStatus(.alive, at: index, now: now, using: &random)
     if known.status != .alive || known.card != newCard { effects.append(.changed(roster[index].member)) }
     spread(rumour, at: now)
+    // Who was thought gone may think the same of us: a greeting brings it to light.
+    if !known.status.isActive, isChecker() { tell(roster[index], into: &effects) }
   }
 
   private mutating func hearSuspect(

@@ -62,9 +62,9 @@ extension Membership {
   }
 
   /// Pings a member without waiting for its answer: to tell it what is thought of it.
-  mutating func tell(_ peer: Peer, into effects: inout [MembershipEffect]) {
+  mutating func tell(_ peer: Peer, at address: String? = nil, into effects: inout [MembershipEffect]) {
     let ping = Packet.ping(0, target: peer.id, digestNote(for: peer.id))
-    send(ping, to: peer.member.card.gossip, peer: peer.id, into: &effects)
+    send(ping, to: address ?? peer.member.card.gossip, peer: peer.id, into: &effects)
   }
 
   /// Takes a rumour into the queue, and lets a round of gossip begin soon.

@@ -38,7 +38,7 @@ extension Membership {
   }
 
   /// Whether this node is one of those who try; in a small mesh everyone is.
-  private mutating func isChecker() -> Bool {
+  mutating func isChecker() -> Bool {
     Int.random(in: 0..<max(1, roster.activeCount), using: &random) < configuration.checkers
   }
 
