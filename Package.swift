@@ -53,8 +53,15 @@ let package = Package(
 
     room("Databases", ["CSQLite"]),
     room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
+    room("Admin", [logging, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
     room("Daemon", ["Causality", "Wire", "Transport", logging, .product(name: "TOMLKit", package: "TOMLKit")]),
+    .executableTarget(
+      name: "grapevine",
+      dependencies: [
+        "Admin", "Daemon", "Transport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
 
+    tests("AdminTests", ["Admin", logging] + nio),
     tests("CausalityTests", ["Causality"]),
     tests("DatabasesTests", ["Databases", "CSQLite", "Causality", "DatabaseTool"]),
     .executableTarget(

@@ -9,6 +9,8 @@ import X509
 public struct MeshAuthority: Sendable {
   /// The mesh.
   public let mesh: UInt64
+  /// The mesh's id as sixteen hexadecimal digits.
+  public var meshText: String { NodeIdentity.text(ofMesh: mesh) }
   /// What people call it.
   public let name: String
   /// The gossip keys that new nodes are given.
