@@ -10,7 +10,21 @@ public struct JournalContents: Hashable, Sendable {
   public var before: [PageImage]
 
   /// The pages that the transaction may have changed, besides those it added.
-  public var candidates: PageCandidates { .pages(Set(before.map(\.number))) }
+  ///
+  /// SQLite does not journal the content of a free page that it puts to use again; but the free-list trunk page that
+  /// named it is journaled then. So whatever an image would name if it were such a trunk is a candidate too.
+  public var candidates: PageCandidates {
+    var numbers = Set(before.map(\.number))
+    for page in before {
+      let count = BigEndian.read(page.bytes, at: 4)
+      guard count <= UInt32(pageSize / 4 - 2) else { continue }
+      for place in 0..<Int(count) {
+        let leaf = BigEndian.read(page.bytes, at: 8 + 4 * place)
+        if leaf > 0, leaf <= pageCount { numbers.insert(leaf) }
+      }
+    }
+    return .pages(numbers)
+  }
 }
 
 /// Parses journals.

@@ -13,11 +13,23 @@ public final class LiveDatabase {
   public let path: String
   /// How long a lock is waited for.
   public let waitMilliseconds: Int32
-  /// Grows whenever connections are opened: what was obtained through older ones is void.
+  /// Grows whenever the reading connection is opened: what was obtained through an older one is void.
   private(set) var epoch = 0
   private var openReader: DatabaseConnection?
   private var openWriter: DatabaseConnection?
-  private var identity: (device: UInt64, inode: UInt64)?
+  private var identity: Identity?
+
+  private struct Identity: Hashable {
+    var device: UInt64
+    var inode: UInt64
+  }
+
+  /// What changes with every write to the file, as far as its clock is fine enough.
+  struct Modification: Hashable {
+    var seconds: Int
+    var nanoseconds: Int
+    var size: Int
+  }
 
   /// A live database; nothing is opened yet.
   public init(path: String, waitMilliseconds: Int32 = 100) {
@@ -45,8 +57,7 @@ public final class LiveDatabase {
   /// Whether another file has taken the path since the connections were opened, or it is gone: `close()` then.
   public func isReplaced() -> Bool {
     guard let identity else { return false }
-    guard let now = Self.identify(path) else { return true }
-    return now != identity
+    return Self.identify(path) != identity
   }
 
   /// The header in the file, nil while the file is empty. In log mode it may be older than the log.
@@ -60,6 +71,7 @@ public final class LiveDatabase {
   func reader() throws(DatabaseError) -> DatabaseConnection {
     if let openReader { return openReader }
     let connection = try connect()
+    epoch += 1
     openReader = connection
     return connection
   }
@@ -72,15 +84,23 @@ public final class LiveDatabase {
   }
 
   private func connect() throws(DatabaseError) -> DatabaseConnection {
-    epoch += 1
     let connection = try DatabaseConnection(path: path, waitMilliseconds: waitMilliseconds)
     if identity == nil, let found = Self.identify(path) { identity = found }
     return connection
   }
 
-  private static func identify(_ path: String) -> (device: UInt64, inode: UInt64)? {
+  private static func identify(_ path: String) -> Identity? {
+    status(path).map { Identity(device: UInt64($0.st_dev), inode: UInt64($0.st_ino)) }
+  }
+
+  func modification() -> Modification? {
+    Self.status(path).map {
+      Modification(seconds: $0.st_mtim.tv_sec, nanoseconds: $0.st_mtim.tv_nsec, size: Int($0.st_size))
+    }
+  }
+
+  private static func status(_ path: String) -> stat? {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    return (UInt64(status.st_dev), UInt64(status.st_ino))
+    return stat(path, &status) == 0 ? status : nil
   }
 }

@@ -42,11 +42,14 @@ public final class LogCapture {
     self.heldFrames = heldFrames
   }
 
-  /// Continues at a place that was captured or installed up to, now or before an interruption.
+  /// Continues at a place up to which all was captured before an interruption.
   public func resume(at position: LogPosition?) {
     self.position = position
     isPinned = false
   }
+
+  /// Continues behind an install whose decision had everything captured: the log has only what was installed besides.
+  public func advance(past position: LogPosition) { self.position = position }
 
   /// Drops the hold on the log; the connection stays. A restart of the log before the next call may cost a comparison.
   public func suspend() {

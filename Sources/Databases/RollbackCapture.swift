@@ -29,7 +29,8 @@ public final class RollbackCapture {
   /// Continues behind a captured or installed state.
   public func resume(at counter: UInt32?) { self.counter = counter }
 
-  /// Whether the file is still at the last captured state, as far as its change counter tells.
+  /// Whether the file is still at the last captured state, as far as its change counter tells: under exclusive locking
+  /// SQLite moves it only once.
   public func isCurrent() throws -> Bool {
     guard let counter, let header = try live.header(), header.journal == .rollback else { return false }
     return try header.changeCounter == counter && !JournalReader.isActive(besideDatabase: live.path)
@@ -54,11 +55,13 @@ public final class RollbackCapture {
     }
     for _ in 0..<5 {
       let before = activity()
+      let modification = live.modification()
       guard try !JournalReader.isActive(besideDatabase: live.path) else { return .unsettled }
       let past = counter
       let reading = try read(against: recorded, among: candidates)
       let isSettled = try !JournalReader.isActive(besideDatabase: live.path)
-      if isSettled, try live.header()?.changeCounter == counter, activity() == before { return reading }
+      let isSame = try live.header()?.changeCounter == counter && live.modification() == modification
+      if isSettled, isSame, activity() == before { return reading }
       counter = past
     }
     return .unsettled
@@ -73,8 +76,17 @@ public final class RollbackCapture {
     let file = try live.reader().databaseFile()
     let view = PageView(
       file: file, log: nil, pageSize: header.pageSize, pageCount: header.pageCount(fileSize: try file.size()))
-    let difference = try view.difference(from: recorded, among: candidates)
+    guard var difference = try view.difference(from: recorded, among: candidates) else {
+      counter = header.changeCounter
+      return .nothing
+    }
+    // A rollback does not restore free pages that had been put to use. (The counter alone would not tell: under
+    // exclusive locking SQLite moves it once.)
+    if header.changeCounter == counter, recorded.pageSize == header.pageSize, recorded.pageCount == view.pageCount {
+      let free = try view.freeLeaves()
+      difference.pages.removeAll { free.contains($0.number) }
+    }
     counter = header.changeCounter
-    return difference.map { .transaction($0) } ?? .nothing
+    return difference.pages.isEmpty && recorded.pageCount == view.pageCount ? .nothing : .transaction(difference)
   }
 }

@@ -100,10 +100,13 @@ final class Mirror {
 
   func content() throws -> String { try open().content() }
 
-  /// Everything as one installation.
-  var whole: Installation {
-    Installation(
-      pageSize: pageSize!, pageCount: pageCount, pages: pages.map { PageImage(number: $0.key, bytes: $0.value) },
-      cookie: .aboveAll)
+  /// Everything as one transaction.
+  var wholeTransaction: CapturedTransaction {
+    CapturedTransaction(
+      pages: pages.map { PageImage(number: $0.key, bytes: $0.value) }, pageCount: pageCount, pageSize: pageSize!,
+      isCompared: true)
   }
+
+  /// Everything as one installation.
+  var whole: Installation { Installation(wholeTransaction, cookie: .aboveAll) }
 }
