@@ -55,6 +55,9 @@ struct Fetches: Sendable {
     loads[entry.peer]?.requests -= 1
   }
 
+  /// What an answer must hash to.
+  func expected(_ id: UInt64) -> ContentHash? { underWay[id]?.want.content.chunk.hash }
+
   /// An answer came; what it was for, unless nobody waits any more.
   mutating func answered(_ id: UInt64, by peer: NodeID) -> Want? {
     guard let entry = underWay[id], entry.peer == peer else { return nil }
@@ -104,7 +107,7 @@ struct Fetches: Sendable {
         (
           peer,
           ContentRequest(
-            id: id, place: ContentPlace(file: want.content.file, index: want.content.index),
+            id: id, place: want.content.place,
             hash: want.content.chunk.hash, length: want.content.chunk.length)
         ))
     }

@@ -205,6 +205,44 @@ extension Message {
   }
 }
 
+extension Message {
+  /// The bytes of a `content` message up to the content itself, so that it need not be copied.
+  public static func contentHead(volume: String, id: UInt64, count: Int) -> [UInt8] {
+    var writer = ByteWriter()
+    writer.write(Tag.content.rawValue)
+    writer.writeString(volume)
+    writer.writeVarint(id)
+    writer.write(true)
+    writer.writeVarint(count)
+    return writer.bytes
+  }
+
+  /// The message with those contents taken out that do not hash to what they should; the hash is the owner's.
+  public func checked(_ hash: (ArraySlice<UInt8>) -> ContentHash) -> Message {
+    switch self {
+    case .push(let volume, let origin, let sequences, let delta, let contents):
+      .push(
+        volume: volume, origin: origin, sequences: sequences, delta, contents.filter { hash($0.bytes) == $0.hash })
+    case .part(let volume, let round, let number, let claim, let delta, let contents):
+      .part(
+        volume: volume, round: round, number: number, claim: claim, delta,
+        contents.filter { hash($0.bytes) == $0.hash })
+    default: self
+    }
+  }
+
+  /// A push or part with contents put in.
+  public func with(_ contents: [PlacedContent]) -> Message {
+    switch self {
+    case .push(let volume, let origin, let sequences, let delta, _):
+      .push(volume: volume, origin: origin, sequences: sequences, delta, contents)
+    case .part(let volume, let round, let number, let claim, let delta, _):
+      .part(volume: volume, round: round, number: number, claim: claim, delta, contents)
+    default: self
+    }
+  }
+}
+
 extension ByteWriter {
   mutating func write(_ contents: [PlacedContent]) {
     writeVarint(contents.count)

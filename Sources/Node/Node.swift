@@ -80,6 +80,9 @@ public struct Node: Sendable {
   /// What a peer said that it holds of a volume.
   public func held(by peer: NodeID, of volume: String) -> VersionVector? { syncs[volume]?.held[peer] }
 
+  /// What the content that was asked for under `id` must hash to; nil when nobody waits for it.
+  public func expectedHash(_ volume: String, _ id: UInt64) -> ContentHash? { syncs[volume]?.fetches.expected(id) }
+
   /// Parcels on their way into a volume.
   public func parcelCount(_ volume: String) -> Int { syncs[volume]?.parcels.count ?? 0 }
 

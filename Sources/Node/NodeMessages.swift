@@ -104,7 +104,7 @@ extension Node {
     if let bytes, bytes.count == Int(want.content.chunk.length) {
       counts.contentBytes += UInt64(bytes.count)
       effects.append(.stage(volume: name, parcel: want.parcel, want.content, bytes))
-      let place = ContentPlace(file: want.content.file, index: want.content.index)
+      let place = want.content.place
       syncs[name]!.settled(place, of: want.parcel, isThere: true, into: &effects)
     } else {
       syncs[name]!.fetches.refused(want, by: peer)
@@ -135,7 +135,7 @@ extension Node {
     }
     for want in hopeless {
       if want.content.isLost {
-        let place = ContentPlace(file: want.content.file, index: want.content.index)
+        let place = want.content.place
         syncs[name]!.settled(place, of: want.parcel, isThere: false, into: &effects)
       } else if syncs[name]!.parcels[want.parcel] != nil {
         syncs[name]!.pauseUntil = max(syncs[name]!.pauseUntil, now + .milliseconds(100))

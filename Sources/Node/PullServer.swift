@@ -60,9 +60,7 @@ extension File {
     let bytes = chunks.elements.reduce(0) { $0 + ($1.chunk.hash.isZeros ? 0 : Int($1.chunk.length)) }
     guard bytes <= budget, UInt64(bytes) <= PullServer.inlineFileBytes else { return [] }
     budget -= bytes
-    return chunks.elements.filter { !$0.chunk.hash.isZeros }.map {
-      WantedContent(file: id, index: $0.index, chunk: $0.chunk, isLost: false)
-    }
+    return chunks.elements.filter { !$0.chunk.hash.isZeros }.map { want($0.chunk, at: $0.index, isLost: false) }
   }
 }
 

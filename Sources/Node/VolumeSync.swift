@@ -125,11 +125,11 @@ struct VolumeSync: Sendable {
   mutating func collect(_ id: UInt64, into effects: inout [NodeEffect]) {
     guard let parcel = parcels[id] else { return }
     let missing = volume.wanted(by: parcel.delta).filter { want in
-      let place = ContentPlace(file: want.file, index: want.index)
+      let place = want.place
       return parcel.contents[place]?.hash != want.chunk.hash && !parcel.staged.contains(place)
     }
     guard !missing.isEmpty else { return apply(id, into: &effects) }
-    stages[id] = .collecting(missing: Set(missing.map { ContentPlace(file: $0.file, index: $0.index) }))
+    stages[id] = .collecting(missing: Set(missing.map(\.place)))
     let items = missing.map { want in
       GatherItem(wanted: want, place: volume.place(of: want.chunk.hash, length: want.chunk.length))
     }
@@ -144,7 +144,7 @@ struct VolumeSync: Sendable {
   /// The owner looked on this machine; the rest must be fetched.
   mutating func gathered(_ id: UInt64, missing: [WantedContent], into effects: inout [NodeEffect]) {
     guard case .collecting(let wanted)? = stages[id], let parcel = parcels[id] else { return }
-    let places = Set(missing.map { ContentPlace(file: $0.file, index: $0.index) })
+    let places = Set(missing.map(\.place))
     parcels[id]!.staged.formUnion(wanted.subtracting(places))
     guard !missing.isEmpty else { return apply(id, into: &effects) }
     stages[id] = .collecting(missing: places)

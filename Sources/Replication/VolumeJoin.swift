@@ -10,7 +10,9 @@ public enum ContentWork: Hashable, Sendable {
   case keepHeld(FileID, index: UInt64, Chunk)
   /// Keep the bytes of this version, which the sender has.
   case keepSent(FileID, index: UInt64, Chunk)
-  /// Cut or extend the file to its size.
+  /// Nothing is at this chunk any more: make its bytes a hole.
+  case erase(FileID, index: UInt64)
+  /// Cut or extend the file to its size, after all else.
   case resize(FileID)
 }
 
@@ -22,16 +24,22 @@ public struct WantedContent: Hashable, Sendable {
   public var index: UInt64
   /// Its version.
   public var chunk: Chunk
+  /// The chunk size of the file.
+  public var chunkSize: UInt32
   /// Whether it lost already and is wanted only to be kept.
   public var isLost: Bool
 
   /// All parts.
-  public init(file: FileID, index: UInt64, chunk: Chunk, isLost: Bool) {
+  public init(file: FileID, index: UInt64, chunk: Chunk, chunkSize: UInt32, isLost: Bool) {
     self.file = file
     self.index = index
     self.chunk = chunk
+    self.chunkSize = chunkSize
     self.isLost = isLost
   }
+
+  /// Where the bytes belong.
+  public var place: ContentPlace { ContentPlace(file: file, index: index) }
 }
 
 /// How one incoming chunk meets what is held.
@@ -58,6 +66,11 @@ extension File {
       return .wins(lost: differs && !did(incoming.dot, see: held.dot) ? held : nil)
     }
     return differs && !did(held.dot, see: incoming.dot) ? .losesUnseen : .stale
+  }
+
+  /// One of its chunks as wanted content.
+  public func want(_ chunk: Chunk, at index: UInt64, isLost: Bool) -> WantedContent {
+    WantedContent(file: id, index: index, chunk: chunk, chunkSize: form.chunkSize, isLost: isLost)
   }
 
   mutating func lose(_ chunk: Chunk, at index: UInt64, to winner: Dot) {
@@ -104,13 +117,13 @@ extension File {
     truncationDot = dot
     let first = (size + UInt64(form.chunkSize) - 1) / UInt64(form.chunkSize)
     for element in chunks.elements(from: first) where does(dot, beat: element.chunk.dot) {
+      defer { work.append(.erase(id, index: element.index)) }
       guard !did(dot, see: element.chunk.dot) else { continue }
       lose(element.chunk, at: element.index, to: dot)
       work.append(.keepHeld(id, index: element.index, element.chunk))
     }
     let before = self
     chunks.removeAll(from: first) { before.does(dot, beat: $0.chunk.dot) }
-    work.append(.resize(id))
   }
 
   private mutating func take(_ loser: LostChunk, into work: inout [ContentWork]) {
@@ -135,11 +148,11 @@ extension Volume {
       file.join(incoming, into: &work)
       for case .write(_, let index, let chunk) in work where !chunk.hash.isZeros {
         if before[index]?.hash != chunk.hash || before[index]?.length != chunk.length {
-          wanted.append(WantedContent(file: incoming.id, index: index, chunk: chunk, isLost: false))
+          wanted.append(file.want(chunk, at: index, isLost: false))
         }
       }
       for case .keepSent(_, let index, let chunk) in work where !chunk.hash.isZeros {
-        wanted.append(WantedContent(file: incoming.id, index: index, chunk: chunk, isLost: true))
+        wanted.append(file.want(chunk, at: index, isLost: true))
       }
     }
     return wanted
@@ -160,11 +173,10 @@ extension Volume {
     let id = incoming.id
     let old = files[id]
     var file = old ?? File.stranger(incoming)
-    if old == nil { work.append(.resize(id)) }
     let first = work.count
     file.join(incoming, into: &work)
     guard old != file else { return }
-    if file.size != old?.size ?? 0, !work[first...].contains(.resize(id)) { work.append(.resize(id)) }
+    if work.count > first || file.size != old?.size ?? 0 { work.append(.resize(id)) }
     for item in work[first...] {
       guard case .write(_, let index, let chunk) = item else { continue }
       touched.insert(.chunk(id, index))
