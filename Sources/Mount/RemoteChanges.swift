@@ -1,0 +1,177 @@
+// Changes that come from peers: applied while no program writes, and shown to the kernel afterwards.
+
+import CFuse
+import Causality
+import Glibc
+import Replication
+
+extension FileSystem {
+  /// Has the kernel write back what programs wrote to its pages. Never from a thread that answers the kernel, and never
+  /// with `writing` held.
+  func flush(_ inode: Inode) {
+    guard let session else { return }
+    fuse_lowlevel_notify_inval_inode(session, table.node(of: inode), 0, 0)
+  }
+
+  /// Runs `body` while no write to the files goes on; what programs wrote before is recorded first.
+  func exclusively<R>(_ files: [FileID], _ body: () throws -> R) rethrows -> R {
+    var seen = Set<UInt64>()
+    let inodes = files.compactMap { table.find($0) }.filter { seen.insert($0.number).inserted }
+      .sorted { $0.number < $1.number }
+    for inode in inodes where inode.state.with({ inode.writers > 0 }) { flush(inode) }
+    for inode in inodes { inode.writing.lock() }
+    defer {
+      for inode in inodes {
+        refresh(inode)
+        inode.writing.unlock()
+      }
+      for inode in inodes { table.settle(inode) }
+    }
+    for inode in inodes { try? captureHeld(inode, durably: false) }
+    return try body()
+  }
+
+  /// Takes over what the volume says of a file now, with `writing` held.
+  private func refresh(_ inode: Inode) {
+    let id = inode.state.with { inode.file }
+    guard inode.form != nil, let file = host.withVolume({ volume, _ in volume.files[id] }) else { return }
+    inode.state.with {
+      if !inode.attributesChanged, inode.attributes != file.attributes {
+        if inode.attributes.modified != file.attributes.modified
+          || inode.attributes.accessed != file.attributes.accessed
+        {
+          inode.hasStaleTimes = true
+        }
+        inode.attributes = file.attributes
+        inode.changed = FileTime(currentTime())
+      }
+      guard inode.dirty.isEmpty, !inode.sizeChanged, inode.size != file.size else { return }
+      if inode.staleSize == nil { inode.staleSize = inode.size }
+      inode.size = file.size
+      inode.changed = FileTime(currentTime())
+    }
+  }
+
+  /// Tells the kernel what a join changed: names, data, attributes, in this order.
+  func show(_ events: [VolumeEvent], _ contents: [(FileID, offset: Int64, length: Int64)], mountPoint: String) {
+    guard let session else { return }
+    let changes = collect(events)
+    for (parent, name) in changes.names {
+      _ = name.withUnsafeBufferPointer { name in
+        fuse_lowlevel_notify_inval_entry(session, table.node(of: parent), name.baseAddress, name.count - 1)
+      }
+    }
+    for directory in changes.listings {
+      fuse_lowlevel_notify_inval_inode(session, table.node(of: directory), 0, 0)
+    }
+    for directory in changes.directories {
+      fuse_lowlevel_notify_inval_inode(session, table.node(of: directory), -1, 0)
+    }
+    for (id, offset, length) in contents {
+      guard let inode = table.find(id) else { continue }
+      inode.state.with { inode.blocks = nil }
+      if table.isKnown(inode) {
+        fuse_lowlevel_notify_inval_inode(session, table.node(of: inode), off_t(offset), off_t(length))
+      }
+    }
+    showFiles(changes.files, session, mountPoint)
+  }
+
+  /// What a batch of events means to inodes.
+  private struct Changes {
+    var names: [(Inode, [CChar])] = []
+    var listings: [Inode] = []
+    var directories: [Inode] = []
+    var files: [Inode] = []
+  }
+
+  private func collect(_ events: [VolumeEvent]) -> Changes {
+    var changes = Changes()
+    var seenListings = Set<UInt64>()
+    var seenFiles = Set<UInt64>()
+    var refreshed: [Inode] = []
+    host.withVolume { volume, _ in
+      func add(_ id: FileID) {
+        guard let inode = table.find(id), seenFiles.insert(inode.number).inserted else { return }
+        inode.state.with { inode.isUnlinked = volume.linkCount(id) == 0 }
+        changes.files.append(inode)
+      }
+      for event in events {
+        switch event {
+        case .name(let path):
+          if volume[path] != .directory { table.remove(path) }
+          if case .file(let id)? = volume.paths[path]?.write?.value { add(id) }
+          guard !path.isRoot, let parent = table.find(path.parent) else { continue }
+          parent.subdirectories = nil
+          changes.names.append((parent, path.name.map { CChar(bitPattern: $0) } + [0]))
+          if seenListings.insert(parent.number).inserted { changes.listings.append(parent) }
+        case .directory(let path):
+          guard let inode = table.find(path) else { continue }
+          refreshDirectory(inode, volume.directoryAttributes(path))
+          changes.directories.append(inode)
+        case .attributes(let id):
+          add(id)
+          if let inode = table.find(id) { refreshed.append(inode) }
+        }
+      }
+    }
+    for inode in refreshed { inode.writing.with { refresh(inode) } }
+    return changes
+  }
+
+  /// Takes over the attributes of a directory; times of entries that changed here and are not recorded yet stay.
+  private func refreshDirectory(_ inode: Inode, _ attributes: Attributes) {
+    inode.state.with {
+      let modified = inode.attributes.modified
+      inode.attributes = attributes
+      if inode.attributesChanged { inode.attributes.modified = max(modified, attributes.modified) }
+      inode.changed = FileTime(currentTime())
+    }
+  }
+
+  // MARK: Files
+
+  private func showFiles(_ inodes: [Inode], _ session: OpaquePointer, _ mountPoint: String) {
+    var stale: [(Inode, size: UInt64?)] = []
+    for inode in inodes where table.isKnown(inode) {
+      let (size, hasStaleTimes) = inode.state.with { () -> (UInt64?, Bool) in
+        defer {
+          inode.staleSize = nil
+          inode.hasStaleTimes = false
+        }
+        return (inode.staleSize, inode.hasStaleTimes)
+      }
+      if inode.isRegular, size != nil || hasStaleTimes {
+        stale.append((inode, size))
+      } else {
+        fuse_lowlevel_notify_inval_inode(session, table.node(of: inode), -1, 0)
+      }
+    }
+    guard !stale.isEmpty else { return }
+    asItself { () -> Void in
+      let directory = Glibc.open(mountPoint + "/.grapevine", GRAPEVINE_O_PATH | O_DIRECTORY | O_CLOEXEC)
+      guard directory >= 0 else { return }
+      defer { close(directory) }
+      for (inode, size) in stale { adjust(inode, from: size, in: directory, session) }
+    }
+  }
+
+  /// Gives the kernel's inode the size and times that a peer gave the file. With the writeback cache the kernel trusts
+  /// its own, and takes others only from a program: so this process acts as one. Its requests change nothing here.
+  private func adjust(_ inode: Inode, from stale: UInt64?, in directory: Int32, _ session: OpaquePointer) {
+    let name = "@\(inode.number)"
+    let descriptor = openat(directory, name, GRAPEVINE_O_PATH | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    let (size, accessed, modified) = inode.state.with {
+      (inode.size, inode.attributes.accessed.timespec, inode.attributes.modified.timespec)
+    }
+    // A program that has moved the end of the file meanwhile is right: its write will come as a change of its own.
+    if let stale, UInt64(bitPattern: grapevine_cached_size(descriptor)) == stale, stale != size {
+      truncate("/proc/self/fd/\(descriptor)", off_t(size))
+    }
+    let times = [accessed, modified]
+    _ = grapevine_set_times(descriptor, times)
+    close(descriptor)
+    fuse_lowlevel_notify_inval_entry(session, table.virtualDirectory.node, name, name.utf8.count)
+  }
+}
