@@ -54,6 +54,7 @@ let package = Package(
     room("Databases", ["CSQLite"]),
     room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
     room("Admin", [logging, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
+    room("Mount", ["Causality", "Replication", "Storage", "CFuse"]),
     room("Daemon", ["Causality", "Wire", "Transport", logging, .product(name: "TOMLKit", package: "TOMLKit")]),
     .executableTarget(
       name: "grapevine",
