@@ -68,6 +68,9 @@ let package = Package(
     .executableTarget(
       name: "DatabaseTool", dependencies: ["Databases"], path: "Tests/DatabaseTool", swiftSettings: strict),
     tests("DaemonTests", ["Causality", "Daemon", "Transport"]),
+    tests(
+      "GrapevineTests",
+      ["Admin", "grapevine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     tests("TransportTests", ["Causality", "Transport", logging, tls] + nio),
     tests("MembershipTests", ["Causality", "Membership", "Wire"]),
     tests("WireTests", ["Wire"]),

@@ -41,14 +41,10 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   func channelActive(context: ChannelHandlerContext) {
-    let channel = context.channel
-    deadline = context.eventLoop.assumeIsolated().scheduleTask(
-      in: .milliseconds(limits.connectTimeoutMilliseconds)
-    ) {
-      if self.failure == nil {
-        self.failure = "the handshake took longer than \(self.limits.connectTimeoutMilliseconds) ms"
-      }
-      channel.close(promise: nil)
+    let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+    deadline = context.eventLoop.scheduleTask(in: .milliseconds(limits.connectTimeoutMilliseconds)) {
+      let (handler, context) = bound.value
+      handler.end(context, "the handshake took longer than \(handler.limits.connectTimeoutMilliseconds) ms")
     }
     context.fireChannelActive()
   }
@@ -157,10 +153,10 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   private func schedulePings(_ connection: PeerConnection, _ context: ChannelHandlerContext) {
-    let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+    let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     let interval = TimeAmount.milliseconds(limits.pingIntervalMilliseconds)
     pings = context.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { _ in
-      let (handler, context) = loopBound.value
+      let (handler, context) = bound.value
       handler.ping(connection, context)
     }
   }
@@ -174,7 +170,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     if !reading || !wasReading { lastRead = now }
     if now - lastRead >= .milliseconds(limits.silenceMilliseconds) {
       owner.count { $0.silent += 1 }
-      return connection.abort(reason: "the peer was silent for \(limits.silenceMilliseconds) ms")
+      pings?.cancel()
+      return end(context, "the peer was silent for \(limits.silenceMilliseconds) ms")
     }
     write(context, ReservedChannel.ping, withUnsafeBytes(of: now.uptimeNanoseconds.littleEndian) { Array($0) })
   }

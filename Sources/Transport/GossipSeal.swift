@@ -18,9 +18,10 @@ public enum GossipDrop: Error, Hashable, Sendable, CaseIterable {
 
 /// Seals and opens datagrams with a ring of keys.
 ///
-/// A sealed datagram is: format (1 byte), key id (1), nonce (12: sender 6, counter 6), ciphertext, tag (16). Format, key
-/// id and mesh id are authenticated with it. The sender is drawn at random whenever a seal is made, so a restarted node
-/// never repeats a nonce; its counter only grows.
+/// A sealed datagram is: format (1 byte), key id (1), nonce (12: sender 6, counter 6), ciphertext, tag (16). Format,
+/// key id and mesh id are authenticated with it. The sender is drawn at random whenever a seal is made, so a restarted
+/// node repeats no nonce; its counter only grows. What was recorded before this node started can be played to it once,
+/// so what datagrams carry must bear being said again.
 public final class GossipSeal: Sendable {
   /// Bytes that sealing adds.
   public static let overhead = 30

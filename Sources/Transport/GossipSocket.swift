@@ -70,6 +70,7 @@ public final class GossipSocket: Sendable {
     let bootstrap = DatagramBootstrap(group: group)
       .channelOption(.socketOption(.so_rcvbuf), value: 4 << 20)
       .channelOption(.socketOption(.so_sndbuf), value: 1 << 20)
+      .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 2 << 20))
       .channelOption(.datagramVectorReadMessageCount, value: Self.vector)
       .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.vector * 2_048))
       .channelInitializer { channel in

@@ -94,7 +94,7 @@ public final class SyncTransport: Sendable {
     return listener.localAddress.flatMap { Endpoint($0)?.description } ?? bind
   }
 
-  /// Connects to `host:port`; `connected` or `failed` tells what came of it. With `expecting`, any other node is refused.
+  /// Connects to `host:port`; `connected` or `failed` tells what came of it. Any node but the expected one is refused.
   public func connect(to address: String, expecting: NodeID?) {
     let blocked = gate.blocks(address: address) || expecting.map { gate.blocks($0) } ?? false
     guard !blocked, let endpoint = Endpoint(address) else {

@@ -26,8 +26,8 @@ struct AdminOptions: ParsableArguments {
       try address(environment), token: environment["GRAPEVINE_TOKEN"] ?? "", timeoutSeconds: timeoutSeconds)
   }
 
-  /// `--admin`, else `GRAPEVINE_ADMIN`, else the socket in `--config`, `GRAPEVINE_CONFIG` or the standard configuration,
-  /// else the standard socket.
+  /// `--admin`; else the socket in `--config`; else `GRAPEVINE_ADMIN`; else the socket in `GRAPEVINE_CONFIG` or in the
+  /// standard configuration; else the standard socket.
   func address(_ environment: [String: String] = ProcessInfo.processInfo.environment) throws -> AdminAddress {
     let given = environment["GRAPEVINE_ADMIN"].flatMap { $0.isEmpty ? nil : $0 }
     if let text = admin ?? (config == nil ? given : nil) {

@@ -31,7 +31,10 @@ struct ClusterCreateCommand: ParsableCommand {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "A node a region, with commas between. A region may have the host its node is reached at, and a gossip port other than 7946: lhr=host:port.",
+      """
+      A node a region, with commas between. A region may have the host its node is reached at, and a gossip port \
+      other than 7946: lhr=host:port.
+      """,
       valueName: "region[=host],..."))
   var regions: String
 
