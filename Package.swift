@@ -55,11 +55,16 @@ let package = Package(
     room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
     room("Admin", [logging, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
     room("Mount", ["Causality", "Replication", "Storage", "CFuse"]),
-    room("Daemon", ["Causality", "Wire", "Transport", logging, .product(name: "TOMLKit", package: "TOMLKit")]),
+    room(
+      "Daemon",
+      [
+        "Admin", "Causality", "Wire", "Membership", "Mount", "Node", "Replication", "Storage", "Transport", logging,
+        .product(name: "TOMLKit", package: "TOMLKit"),
+      ] + nio),
     .executableTarget(
       name: "grapevine",
       dependencies: [
-        "Admin", "Daemon", "Transport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Admin", "Daemon", "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
     tests("AdminTests", ["Admin", logging] + nio),

@@ -2,6 +2,12 @@
 #ifndef GRAPEVINE_CSQLITE_SHIM_H
 #define GRAPEVINE_CSQLITE_SHIM_H
 #include <sqlite3.h>
+
+/// Makes a range of a file a hole (Linux's fallocate, which Glibc's module does not export). 0 when done.
+int fallocate(int descriptor, int mode, long offset, long length);
+static inline int grapevine_punch_hole(int descriptor, long offset, long length) {
+  return fallocate(descriptor, 0x02 | 0x01, offset, length);
+}
 #include <stdint.h>
 
 /// Binds a blob that SQLite copies.

@@ -58,9 +58,9 @@ public struct Node: Sendable {
   /// Works on a volume with fresh stamps.
   ///
   /// - Parameter wall: milliseconds since 1970 by this node's wall clock.
-  public mutating func withVolume<Result, Failure: Error>(
-    _ name: String, wall: UInt64, _ body: (inout Volume, () -> Stamp) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
+  public mutating func withVolume<Result>(
+    _ name: String, wall: UInt64, _ body: (inout Volume, () -> Stamp) throws -> Result
+  ) rethrows -> Result {
     _ = clock.observe(syncs[name]!.volume.latest, wall: .max)
     var clock = clock
     defer { self.clock = clock }

@@ -1,5 +1,6 @@
 // The contents of a volume: backing files, kept bytes, staged bytes.
 
+import CSQLite
 import Causality
 import Glibc
 import Replication
@@ -145,6 +146,12 @@ public final class ContentStore: Sendable {
       }
     }
     return failed ? nil : bytes
+  }
+
+  /// Makes a range of a file a hole; writes zeros where the file system has no holes.
+  public static func punch(_ descriptor: Int32, at offset: Int64, length: Int64) {
+    guard grapevine_punch_hole(descriptor, Int(offset), Int(length)) != 0 else { return }
+    try? write([UInt8](repeating: 0, count: Int(length)), at: UInt64(offset), to: descriptor, path: "a hole")
   }
 
   /// The bytes of a chunk of a backing file, padded with zeros to `length` where the file is shorter.

@@ -15,7 +15,7 @@ struct Grapevine: AsyncParsableCommand {
 
       Exit status: 0 done, 1 the answer is no or it failed, 2 the command line is wrong.
       """,
-    subcommands: [ClusterCommand.self])
+    subcommands: [ClusterCommand.self, UpCommand.self])
 
   /// Parses, runs, and ends the process with 0, 1 or 2.
   static func main() async {

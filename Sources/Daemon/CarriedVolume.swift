@@ -1,0 +1,118 @@
+// A volume as this node carries it: its records, its contents, its mount.
+
+import Causality
+import Glibc
+import Mount
+import Replication
+import Storage
+import Synchronization
+import Wire
+
+/// One volume of a running node: the host of its mount.
+final class CarriedVolume: VolumeHost {
+  let name: String
+  let content: ContentStore
+  let sizeLimit: UInt64
+  let records: RecordStore
+  let mount = Mutex<VolumeMount?>(nil)
+  /// What is known of the backing files at the time everything in them was recorded, to be stored with the next batch.
+  private let marks = Mutex<[FileID: StoredRecord]>([:])
+  /// Held from taking what was touched until it is stored, so that batches are stored in order.
+  private let storing = Mutex(())
+  private unowned let engine: Engine
+
+  init(name: String, directory: String, sizeLimit: UInt64, engine: Engine) throws {
+    self.name = name
+    self.engine = engine
+    content = try ContentStore(directory: directory)
+    records = try RecordStore(path: directory + "/records.db")
+    if sizeLimit > 0 {
+      self.sizeLimit = sizeLimit
+    } else {
+      var status = statvfs()
+      self.sizeLimit =
+        statvfs(directory, &status) == 0 ? UInt64(status.f_blocks) * UInt64(status.f_frsize) : UInt64(Int64.max)
+    }
+  }
+
+  func withVolume<R>(_ body: (inout Volume, _ stamp: () -> Stamp) throws -> R) rethrows -> R {
+    defer { engine.wake() }
+    return try engine.withVolume(name, body)
+  }
+
+  func makeDurable() { store(durably: true) }
+
+  func captured(_ file: FileID, modified: timespec, size: UInt64) {
+    marks.withLock { $0[file] = BackingMark(modified: modified, size: size).record(of: file) }
+    engine.wake()
+  }
+
+  func virtual(_ name: String) -> [UInt8]? { engine.virtual(name, of: self.name) }
+
+  /// Notes the backing file as it is, all of it recorded.
+  func mark(_ file: FileID) {
+    var status = stat()
+    guard stat(content.path(of: file), &status) == 0 else { return }
+    captured(file, modified: status.st_mtim, size: UInt64(status.st_size))
+  }
+
+  /// Stores what was touched, then tells the core of local changes among it.
+  func store(durably: Bool, also extra: [StoredRecord] = []) {
+    while true {
+      var more = false
+      let outgoing = storing.withLock { _ -> (sequences: ClosedRange<UInt64>, delta: Delta)? in
+        let (touched, outgoing, rest) = engine.takeWork(name)
+        more = rest
+        let marked = marks.withLock { marks -> [StoredRecord] in
+          defer { marks.removeAll() }
+          return marks.sorted { $0.key < $1.key }.map(\.value)
+        }
+        let batch = touched + marked + extra
+        if !batch.isEmpty || durably {
+          do { try records.commit(batch, durably: durably && !rest) } catch { engine.storageFailed(error) }
+        }
+        return outgoing
+      }
+      if let outgoing { engine.handle(.stored(volume: name, sequences: outgoing.sequences, outgoing.delta)) }
+      guard more else { return }
+    }
+  }
+}
+
+/// What a backing file looked like when everything in it was recorded: after a crash, one that looks different has
+/// changes that were not.
+struct BackingMark: Equatable {
+  var modified: timespec
+  var size: UInt64
+
+  static let letter = UInt8(ascii: "M")
+
+  static func == (left: BackingMark, right: BackingMark) -> Bool {
+    left.modified.tv_sec == right.modified.tv_sec && left.modified.tv_nsec == right.modified.tv_nsec
+      && left.size == right.size
+  }
+
+  static func key(of file: FileID) -> [UInt8] { [letter] + TouchedRecord.file(file).key.dropFirst() }
+
+  func record(of file: FileID) -> StoredRecord {
+    var writer = ByteWriter()
+    writer.write(UInt64(bitPattern: Int64(modified.tv_sec)))
+    writer.write(UInt64(modified.tv_nsec))
+    writer.write(size)
+    return StoredRecord(key: Self.key(of: file), value: writer.bytes)
+  }
+
+  init(modified: timespec, size: UInt64) {
+    self.modified = modified
+    self.size = size
+  }
+
+  init?(_ bytes: [UInt8]) {
+    var reader = ByteReader(bytes)
+    guard let seconds = try? reader.readUInt64(), let nanoseconds = try? reader.readUInt64(),
+      let size = try? reader.readUInt64()
+    else { return nil }
+    modified = timespec(tv_sec: Int(Int64(bitPattern: seconds)), tv_nsec: Int(nanoseconds))
+    self.size = size
+  }
+}

@@ -1,0 +1,212 @@
+// A node from its configuration: start, run, stop.
+
+import Causality
+import Glibc
+import Logging
+import Membership
+import Mount
+import NIOPosix
+import Node
+import Replication
+import Storage
+import Synchronization
+import Transport
+
+/// A running node: sockets, volumes, mounts.
+public final class NodeService: Sendable {
+  /// What it was started with.
+  public let configuration: Configuration
+  /// Who it is.
+  public let identity: NodeIdentity
+  /// Its engine.
+  public let engine: Engine
+  let credentials: Credentials
+  let transport: SyncTransport
+  let gossip: GossipSocket
+  let seal: GossipSeal
+  let gate: LinkGate
+  private let directory: DataDirectory
+  private let group: MultiThreadedEventLoopGroup
+  private let log: Logger
+  private let isStopped = Mutex(false)
+
+  /// Holds the engine for sockets that exist before it.
+  private final class Box: Sendable {
+    let engine = Mutex<Engine?>(nil)
+    var value: Engine? { engine.withLock { $0 } }
+  }
+
+  /// Starts a node: when this returns its volumes are mounted and it is looking for its mesh.
+  public static func start(_ configuration: Configuration, log: Logger) async throws -> NodeService {
+    let service = try await NodeService(configuration, log: log)
+    do {
+      try service.carryVolumes()
+      try service.mountVolumes()
+      service.engine.start(join: configuration.mesh.join.flatMap { Self.addresses($0) })
+      return service
+    } catch {
+      await service.stop()
+      throw error
+    }
+  }
+
+  private init(_ configuration: Configuration, log: Logger) async throws {
+    self.configuration = configuration
+    self.log = log
+    credentials = try Credentials.load(from: configuration.mesh.credentials)
+    identity = credentials.identity
+    directory = try DataDirectory(path: configuration.node.dataDirectory)
+    group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+    gate = LinkGate()
+    seal = GossipSeal(mesh: credentials.mesh, ring: credentials.gossipKeys)
+    let box = Box()
+    gossip = GossipSocket(bind: configuration.gossip.bind, seal: seal, gate: gate, group: group, log: log) {
+      bytes, address in box.value?.received(bytes, from: address)
+    }
+    transport = try SyncTransport(
+      bind: configuration.sync.bind, credentials: credentials, group: group,
+      handlers: SyncTransport.Handlers(
+        connected: { connection, remote, here in
+          if let engine = box.value { engine.handlers.connected(connection, remote, here) } else { connection.close() }
+        },
+        received: { box.value?.handlers.received($0, $1, $2) },
+        closed: { box.value?.handlers.closed($0, $1) }), log: log, gate: gate)
+    let gossipBound = try await gossip.start()
+    let syncBound = try await transport.start()
+    let records = try RecordStore(path: directory.path + "/node.db")
+    let card = Self.card(configuration, identity, gossip: gossipBound, sync: syncBound)
+    var membership = Self.profile(configuration.gossip.profile, mesh: credentials.mesh)
+    membership.mesh = credentials.mesh
+    var generator = SystemRandomNumberGenerator()
+    let lease = Stamp(rawValue: try NodeRecords.number(NodeRecords.leaseKey, in: records))
+    var clock = HybridLogicalClock(resumingAbove: lease)
+    _ = clock.next(wall: SystemClock.wall)
+    try records.commit([NodeRecords.lease(clock.proposedLease())], durably: true)
+    clock.grant(lease: clock.proposedLease())
+    var node = Node(
+      id: identity.node,
+      membership: Membership(
+        configuration: membership, card: card,
+        incarnation: try NodeRecords.number(NodeRecords.incarnationKey, in: records), seed: generator.next()),
+      clock: clock, volumes: [])
+    node.allowedOffset = configuration.node.maxClockOffset.nanoseconds / 1_000_000
+    engine = Engine(node: node, nodeRecords: records, log: log)
+    engine.links.withLock { $0 = Engine.Links(gossip: gossip, transport: transport) }
+    box.engine.withLock { $0 = engine }
+  }
+
+  /// The entries of one `join` setting; it may hold several with commas between.
+  private static func addresses(_ text: String) -> [String] {
+    text.split(whereSeparator: { $0 == "," || $0 == " " }).map(String.init)
+  }
+
+  private static func profile(_ profile: Configuration.Profile, mesh: UInt64) -> MembershipConfiguration {
+    switch profile {
+    case .local: .local(mesh: mesh)
+    case .lan: .lan(mesh: mesh)
+    case .wan: .wan(mesh: mesh)
+    }
+  }
+
+  private static func card(
+    _ configuration: Configuration, _ identity: NodeIdentity, gossip: String, sync: String
+  ) -> MemberCard {
+    let join = configuration.mesh.join.flatMap { addresses($0) }.first
+    let gossipAddress = AdvertisedAddress.resolve(configuration.gossip.advertise, bound: gossip, towards: join)
+    let host = Endpoint(gossipAddress)?.host ?? "127.0.0.1"
+    let port = Endpoint(sync)?.port ?? 7_947
+    let syncAddress =
+      configuration.sync.advertise.isEmpty
+      ? Endpoint(host: host, port: port).description : configuration.sync.advertise
+    return MemberCard(
+      id: identity.node, name: configuration.node.name.isEmpty ? identity.name : configuration.node.name,
+      region: configuration.node.region.isEmpty ? identity.region : configuration.node.region, gossip: gossipAddress,
+      sync: syncAddress, protocolMinimum: Message.protocols.lowerBound, protocolMaximum: Message.protocols.upperBound)
+  }
+
+  private func carryVolumes() throws {
+    var names: [String] = []
+    for name in configuration.volumes.map(\.name) + configuration.mounts.map(\.source) where !names.contains(name) {
+      names.append(name)
+    }
+    try ContentStore.makeDirectory(directory.path + "/volumes")
+    for name in names {
+      let limit = configuration.volumes.first { $0.name == name }?.sizeBytes ?? 0
+      try engine.carry(
+        name, directory: directory.path + "/volumes/" + name, sizeLimit: limit, after: directory.previousEnd)
+    }
+  }
+
+  private func mountVolumes() throws {
+    for mount in configuration.mounts {
+      guard let volume = engine.volume(mount.source) else { continue }
+      var path = ""
+      for part in mount.destination.split(separator: "/") {
+        path += "/" + part
+        if access(path, F_OK) != 0, errno == ENOENT { try ContentStore.makeDirectory(path) }
+      }
+      let mounted = try VolumeMount(
+        host: volume, mountPoint: mount.destination, volumeName: mount.source, options: MountOptions())
+      volume.mount.withLock { $0 = mounted }
+      log.info("mounted", metadata: ["volume": "\(mount.source)", "at": "\(mount.destination)"])
+    }
+  }
+
+  /// Records everything, unmounts, says goodbye, closes; idempotent.
+  public func stop() async {
+    let first = isStopped.withLock { isStopped in
+      defer { isStopped = true }
+      return !isStopped
+    }
+    guard first else { return }
+    for volume in engine.allVolumes {
+      let mount = volume.mount.withLock { mount in
+        defer { mount = nil }
+        return mount
+      }
+      mount?.unmount()
+      volume.store(durably: true)
+    }
+    engine.handle(.membership(.leave))
+    try? await Task.sleep(for: .milliseconds(300))
+    engine.stop()
+    await transport.shutdown()
+    await gossip.shutdown()
+    try? directory.markClean()
+    try? await group.shutdownGracefully()
+  }
+}
+
+/// The address by which others reach a socket.
+enum AdvertisedAddress {
+  /// The given one; else the bound one, with the address of the route out where it is bound to every address.
+  static func resolve(_ given: String, bound: String, towards join: String?) -> String {
+    if !given.isEmpty { return given }
+    guard let endpoint = Endpoint(bound), ["0.0.0.0", "::"].contains(endpoint.host) else { return bound }
+    let target = join.flatMap { Endpoint($0)?.host } ?? "192.0.2.1"
+    return Endpoint(host: localAddress(towards: target) ?? "127.0.0.1", port: endpoint.port).description
+  }
+
+  /// The address of this machine from which packets to `host` would go; nothing is sent.
+  private static func localAddress(towards host: String) -> String? {
+    var hints = addrinfo()
+    hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
+    hints.ai_family = AF_INET
+    var found: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(host, "9", &hints, &found) == 0, let found else { return nil }
+    defer { freeaddrinfo(found) }
+    let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    guard connect(descriptor, found.pointee.ai_addr, found.pointee.ai_addrlen) == 0 else { return nil }
+    var address = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let status = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+    }
+    guard status == 0 else { return nil }
+    var text = [CChar](repeating: 0, count: Int(INET_ADDRSTRLEN))
+    guard inet_ntop(AF_INET, &address.sin_addr, &text, socklen_t(text.count)) != nil else { return nil }
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
