@@ -41,6 +41,46 @@ public struct CapturedTransaction: Hashable, Sendable {
   }
 }
 
+extension CapturedTransaction {
+  init(compared pages: [PageImage], shape: DatabaseShape) {
+    self.init(pages: pages, pageCount: shape.pageCount, pageSize: shape.pageSize, isCompared: true)
+  }
+}
+
+/// How large a database is.
+public struct DatabaseShape: Hashable, Sendable {
+  /// Bytes of a page.
+  public var pageSize: Int
+  /// Pages.
+  public var pageCount: UInt32
+}
+
+/// Takes pages as a scan finds them, so that a large database need not fit into memory.
+public struct PageSink {
+  /// A scan begins, perhaps once more: what was found before is void.
+  public var begin: () throws -> Void
+  /// A page that differs from the recorded one.
+  public var found: (PageImage) throws -> Void
+
+  /// A sink.
+  public init(begin: @escaping () throws -> Void, found: @escaping (PageImage) throws -> Void) {
+    self.begin = begin
+    self.found = found
+  }
+}
+
+/// What a scan of a live database came to.
+public enum ScanOutcome: Hashable, Sendable {
+  /// Nothing differs from what is recorded.
+  case nothing
+  /// The pages found make the recorded state into a committed one of this shape.
+  case changed(DatabaseShape)
+  /// Locks or a running transaction forbid it for now; what was found is void.
+  case unsettled
+  /// The database is in the other journal mode.
+  case otherMode
+}
+
 /// Which pages may differ from what is recorded.
 public enum PageCandidates: Hashable, Sendable {
   /// Any of them.

@@ -86,17 +86,34 @@ public final class LogCapture {
     return captured.isEmpty ? .nothing : .transactions(captured, isComplete: true)
   }
 
-  /// Captures by comparing with what is recorded, and goes on from there. Nil means that nothing differs.
+  /// Captures by comparing with what is recorded, in memory, and goes on from there.
   public func compare(
     with recorded: RecordedState, among candidates: PageCandidates = .all
   ) throws -> (reading: LogReading, position: LogPosition?) {
+    var pages: [PageImage] = []
+    let sink = PageSink(begin: { pages = [] }, found: { pages.append($0) })
+    let outcome = try scan(against: recorded, among: candidates, into: sink)
+    let reading: LogReading =
+      switch outcome {
+      case .nothing: .nothing
+      case .changed(let shape):
+        .transactions([CapturedTransaction(compared: pages, shape: shape)], isComplete: true)
+      case .unsettled: .busy
+      case .otherMode: .notLog
+      }
+    return (reading, position)
+  }
+
+  /// Captures by comparing with what is recorded, page by page out of a snapshot, and goes on from there.
+  public func scan(
+    against recorded: RecordedState, among candidates: PageCandidates = .all, into sink: PageSink
+  ) throws -> ScanOutcome {
     switch try open() {
-    case .rollback: return (.notLog, nil)
-    case nil: return (.busy, nil)
+    case .rollback: return .otherMode
+    case nil: return .unsettled
     case .log: break
     }
-    guard let opened, let header = try pin() else { return (.busy, nil) }
-    let place = LogPosition(header)
+    guard let opened, let header = try pin() else { return .unsettled }
     let file = try live.reader().databaseFile()
     // When all is in the file already the hold may be one that does not protect the log: read the file alone.
     let isInLog = header.lastFrame > 0 && opened.index.backfilled < header.lastFrame
@@ -105,10 +122,11 @@ public final class LogCapture {
     let view = PageView(
       file: file, log: isInLog ? (opened.log, opened.index, header.lastFrame) : nil, pageSize: pageSize,
       pageCount: count)
-    let difference = try view.difference(from: recorded, among: candidates)
-    position = place
+    try sink.begin()
+    let shape = try view.scan(against: recorded, among: candidates, into: sink.found)
+    position = LogPosition(header)
     isPinned = true
-    return (difference.map { .transactions([$0], isComplete: true) } ?? .nothing, place)
+    return shape.map { .changed($0) } ?? .nothing
   }
 
   /// Opens the index; nil when locks forbid it for now.

@@ -21,22 +21,27 @@ struct PageView {
     return try file.read(pageSize, at: offset) ?? [UInt8](repeating: 0, count: pageSize)
   }
 
-  /// What differs from the recorded state; nil when nothing does.
-  func difference(from recorded: RecordedState, among candidates: PageCandidates) throws -> CapturedTransaction? {
+  /// Finds what differs from the recorded state; nil when nothing does. Pages of the set are taken as recorded.
+  func scan(
+    against recorded: RecordedState, among candidates: PageCandidates, except ignored: Set<UInt32> = [],
+    into found: (PageImage) throws -> Void
+  ) throws -> DatabaseShape? {
     let lockByte = DatabaseHeader.lockBytePage(pageSize: pageSize)
-    var pages: [PageImage] = []
+    var isChanged = recorded.pageSize != pageSize || recorded.pageCount != pageCount
     func consider(_ number: UInt32, isNew: Bool) throws {
       guard number != lockByte else { return }
       let image = PageImage(recording: try page(number), as: number)
-      if try isNew || !recorded.isRecorded(image) { pages.append(image) }
+      guard try isNew || !recorded.isRecorded(image) else { return }
+      isChanged = true
+      try found(image)
     }
-    let isSamePageSize = recorded.pageSize == pageSize
-    let known = isSamePageSize ? min(recorded.pageCount, pageCount) : 0
+    let known = recorded.pageSize == pageSize ? min(recorded.pageCount, pageCount) : 0
     if known > 0 {
       switch candidates {
-      case .all: for number in 1...known { try consider(number, isNew: false) }
+      case .all:
+        for number in 1...known where !ignored.contains(number) { try consider(number, isNew: false) }
       case .pages(let numbers):
-        for number in numbers.union([1]).sorted() where number >= 1 && number <= known {
+        for number in numbers.union([1]).subtracting(ignored).sorted() where number >= 1 && number <= known {
           try consider(number, isNew: false)
         }
       }
@@ -44,8 +49,14 @@ struct PageView {
     if known < pageCount {
       for number in (known + 1)...pageCount { try consider(number, isNew: true) }
     }
-    guard !pages.isEmpty || recorded.pageCount != pageCount || !isSamePageSize else { return nil }
-    return CapturedTransaction(pages: pages, pageCount: pageCount, pageSize: pageSize, isCompared: true)
+    return isChanged ? DatabaseShape(pageSize: pageSize, pageCount: pageCount) : nil
+  }
+
+  /// The same, in memory.
+  func difference(from recorded: RecordedState, among candidates: PageCandidates) throws -> CapturedTransaction? {
+    var pages: [PageImage] = []
+    let shape = try scan(against: recorded, among: candidates) { pages.append($0) }
+    return shape.map { CapturedTransaction(compared: pages, shape: $0) }
   }
 
   /// The pages of the free list that hold nothing, whose bytes mean nothing.

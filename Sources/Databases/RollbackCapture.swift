@@ -36,57 +36,71 @@ public final class RollbackCapture {
     return try header.changeCounter == counter && !JournalReader.isActive(besideDatabase: live.path)
   }
 
-  /// Captures what differs from the recorded state.
+  /// Captures what differs from the recorded state, in memory. Parameters as those of `scan`.
+  public func capture(
+    against recorded: RecordedState, among candidates: PageCandidates = .all, isLocked: Bool = false,
+    activity: () -> UInt64 = { 0 }
+  ) throws -> RollbackReading {
+    var pages: [PageImage] = []
+    let sink = PageSink(begin: { pages = [] }, found: { pages.append($0) })
+    return switch try scan(against: recorded, among: candidates, isLocked: isLocked, activity: activity, into: sink) {
+    case .nothing: .nothing
+    case .changed(let shape): .transaction(CapturedTransaction(compared: pages, shape: shape))
+    case .unsettled: .unsettled
+    case .otherMode: .notRollback
+    }
+  }
+
+  /// Finds what differs from the recorded state.
   ///
   /// - Parameters:
   ///   - recorded: The recorded state.
   ///   - candidates: The pages that may differ. They must cover all transactions since the last capture.
   ///   - isLocked: Whether to hold a read lock meanwhile.
   ///   - activity: Counts the writes to the database and its journal that the caller has seen.
-  public func capture(
+  ///   - sink: Takes the pages. They are valid only once the scan has come to `changed`.
+  public func scan(
     against recorded: RecordedState, among candidates: PageCandidates = .all, isLocked: Bool = false,
-    activity: () -> UInt64 = { 0 }
-  ) throws -> RollbackReading {
+    activity: () -> UInt64 = { 0 }, into sink: PageSink
+  ) throws -> ScanOutcome {
     if isLocked {
       let reader = try live.reader()
       guard try reader.beginReading() else { return .unsettled }
       defer { reader.end() }
-      return try read(against: recorded, among: candidates)
+      return try scanOnce(against: recorded, among: candidates, into: sink)
     }
     for _ in 0..<5 {
       let before = activity()
       let modification = live.modification()
       guard try !JournalReader.isActive(besideDatabase: live.path) else { return .unsettled }
       let past = counter
-      let reading = try read(against: recorded, among: candidates)
+      let outcome = try scanOnce(against: recorded, among: candidates, into: sink)
       let isSettled = try !JournalReader.isActive(besideDatabase: live.path)
       let isSame = try live.header()?.changeCounter == counter && live.modification() == modification
-      if isSettled, isSame, activity() == before { return reading }
+      if isSettled, isSame, activity() == before { return outcome }
       counter = past
     }
     return .unsettled
   }
 
-  private func read(against recorded: RecordedState, among candidates: PageCandidates) throws -> RollbackReading {
+  private func scanOnce(
+    against recorded: RecordedState, among candidates: PageCandidates, into sink: PageSink
+  ) throws -> ScanOutcome {
+    try sink.begin()
     guard let header = try live.header() else {
       counter = nil
       return recorded.pageCount == 0 ? .nothing : .unsettled
     }
-    guard header.journal == .rollback else { return .notRollback }
+    guard header.journal == .rollback else { return .otherMode }
     let file = try live.reader().databaseFile()
     let view = PageView(
       file: file, log: nil, pageSize: header.pageSize, pageCount: header.pageCount(fileSize: try file.size()))
-    guard var difference = try view.difference(from: recorded, among: candidates) else {
-      counter = header.changeCounter
-      return .nothing
-    }
-    // A rollback does not restore free pages that had been put to use. (The counter alone would not tell: under
-    // exclusive locking SQLite moves it once.)
-    if header.changeCounter == counter, recorded.pageSize == header.pageSize, recorded.pageCount == view.pageCount {
-      let free = try view.freeLeaves()
-      difference.pages.removeAll { free.contains($0.number) }
-    }
+    // A rollback does not restore free pages that had been put to use. (The counter alone would not tell a rollback:
+    // under exclusive locking SQLite moves it once.)
+    let isStill = header.changeCounter == counter && recorded.pageSize == header.pageSize
+    let shape = try view.scan(
+      against: recorded, among: candidates, except: isStill ? try view.freeLeaves() : [], into: sink.found)
     counter = header.changeCounter
-    return difference.pages.isEmpty && recorded.pageCount == view.pageCount ? .nothing : .transaction(difference)
+    return shape.map { .changed($0) } ?? .nothing
   }
 }

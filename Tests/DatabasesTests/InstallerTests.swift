@@ -2,6 +2,7 @@
 
 import Causality
 import Databases
+import Foundation
 import Testing
 
 @Suite struct `Installing` {
@@ -250,5 +251,87 @@ import Testing
       #expect(try application.run("SELECT a FROM t") == [["1"]])
       #expect(try application.run("SELECT * FROM t") == [["2", "1"]])
     }
+  }
+
+  @Test func `a long log is indexed over its blocks and starts over when it is written back`() throws {
+    let scratch = Scratch()
+    let (from, path) = (scratch.file("source.db"), scratch.file("replica.db"))
+    let source = try Application(from)
+    try source.run("PRAGMA page_size=512; PRAGMA synchronous=OFF; CREATE TABLE t(a INTEGER PRIMARY KEY, b)")
+    try source.run(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 700) INSERT INTO t SELECT i, zeroblob(400) FROM n"
+    )
+    let capture = RollbackCapture(LiveDatabase(path: from))
+    let mirror = Mirror()
+    let application = try Application(path)
+    try application.run(
+      "PRAGMA page_size=512; PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE old(a)")
+    let installer = Installer(LiveDatabase(path: path), durability: .full)
+    var frames: [UInt32] = []
+    for turn in 0..<14 {
+      try source.run("UPDATE t SET b = randomblob(400) WHERE a % 2 = \(turn % 2)")
+      guard case .transaction(let found) = try capture.capture(against: mirror.recorded) else { return }
+      mirror.record(found)
+      let outcome = try installer.install(Installation(found, cookie: .aboveAll))
+      guard case .installed(.log(let place), _) = outcome else {
+        Issue.record("\(outcome)")
+        return
+      }
+      frames.append(place.frame)
+      let isSame = try application.content() == source.content()
+      #expect(isSame, "turn \(turn)")
+      if turn == 12 { try application.run("PRAGMA wal_checkpoint(PASSIVE)") }
+    }
+    #expect(frames[12] > 4062 + 256)
+    #expect(frames[13] < 1000)
+    #expect(try application.integrity() == "ok")
+    // Another process, recovering the log after a crash of all, finds the same.
+    let copy = scratch.file("copy.db")
+    for suffix in ["", "-wal"] { try FileManager.default.copyItem(atPath: path + suffix, toPath: copy + suffix) }
+    let isSame = try Application(copy).content() == source.content()
+    #expect(isSame)
+  }
+
+  @Test func `the journal mode may change while the database is open here`() throws {
+    let (mirror, history) = try Self.source(seed: 15, pageSize: 4096, turns: 8)
+    let scratch = Scratch()
+    let path = scratch.file("replica.db")
+    let application = try Application(path)
+    try application.run("CREATE TABLE old(a)")
+    let live = LiveDatabase(path: path)
+    let installer = Installer(live)
+    let modes = ["delete", "truncate", "wal", "persist", "wal", "memory", "off", "delete"]
+    for (place, transaction) in mirror.transactions.enumerated() {
+      let mode = modes[place % modes.count]
+      // Leaving WAL needs the database to be closed everywhere else.
+      if try application.run("PRAGMA journal_mode") == [["wal"]] { live.close() }
+      #expect(try application.run("PRAGMA journal_mode=\(mode)") == [[mode]])
+      guard case .installed(let position, _) = try installer.install(Installation(transaction, cookie: .aboveAll))
+      else {
+        Issue.record("busy in \(mode)")
+        return
+      }
+      if case .log = position { #expect(mode == "wal") } else { #expect(mode != "wal") }
+      let sequence = Int(try application.run("SELECT seq FROM meta")[0][0])!
+      #expect(try application.content() == history.states[sequence])
+    }
+    #expect(try application.integrity() == "ok")
+  }
+
+  @Test func `a database that was replaced by another file is noticed`() throws {
+    let scratch = Scratch()
+    let (path, other) = (scratch.file("a.db"), scratch.file("b.db"))
+    for file in [path, other] { try Application(file).run("CREATE TABLE t(a)") }
+    let live = LiveDatabase(path: path)
+    #expect(!live.isReplaced())
+    #expect(try live.header() != nil)
+    #expect(!live.isReplaced())
+    try FileManager.default.removeItem(atPath: path)
+    #expect(live.isReplaced())
+    try FileManager.default.moveItem(atPath: other, toPath: path)
+    #expect(live.isReplaced())
+    live.close()
+    #expect(try live.header() != nil)
+    #expect(!live.isReplaced())
   }
 }

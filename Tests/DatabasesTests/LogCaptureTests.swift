@@ -101,7 +101,6 @@ import Testing
     _ = try look(capture, mirror, history, from: &past)
     for _ in 0..<60 { try history.step(application) }
     _ = try look(capture, mirror, history, from: &past)
-    capture.suspend()
     for _ in 0..<3 { try history.step(application) }
     try application.run("PRAGMA wal_checkpoint(PASSIVE)")
     for _ in 0..<2 { try history.step(application) }
@@ -112,7 +111,6 @@ import Testing
     #expect(found.allSatisfy { !$0.isCompared })
     #expect(past == history.sequence)
     // Twice restarted, nobody can know.
-    capture.suspend()
     for _ in 0..<2 {
       try history.step(application)
       try application.run("PRAGMA wal_checkpoint(RESTART)")
