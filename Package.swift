@@ -81,5 +81,6 @@ let package = Package(
     tests("WireTests", ["Wire"]),
     tests("ReplicationTests", ["Replication", "Causality", "Wire"]),
     tests("StorageTests", ["Storage", "Replication", "Causality"]),
+    tests("TidyTests", []),
   ]
 )

@@ -116,7 +116,8 @@ extension Engine {
       link(id)?.send(channel: Channel.state, [1] + bytes)
     case .changed(let member):
       log.info(
-        "member", metadata: ["name": "\(member.card.name)", "region": "\(member.card.region)", "is": "\(member.status)"])
+        "member",
+        metadata: ["name": "\(member.card.name)", "region": "\(member.card.region)", "is": "\(member.status)"])
     case .clone(let id, let addresses):
       log.error("two nodes use one id: a data directory was copied", metadata: ["id": "\(id)", "at": "\(addresses)"])
     case .digest, .counted, .departed: break
@@ -161,7 +162,9 @@ extension Engine {
       var message = try Message(bytes[...]).checked(ContentHasher.hash)
       if case .content(let volume, let id, let content?) = message {
         let expected = read { $0.expectedHash(volume, id) }
-        if expected.map({ ContentHasher.hash(content) != $0 }) ?? true { message = .content(volume: volume, id: id, nil) }
+        if expected.map({ ContentHasher.hash(content) != $0 }) ?? true {
+          message = .content(volume: volume, id: id, nil)
+        }
       }
       handle(.message(connection.id, message))
     } catch {

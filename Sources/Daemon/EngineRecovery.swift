@@ -61,7 +61,8 @@ extension Engine {
     let chunkSize = UInt64(file.form.chunkSize)
     let size = torn.contains { $0.file == file.id } ? max(mark.size, file.size) : mark.size
     var writes: [ChunkWrite] = []
-    for index in 0..<(size + chunkSize - 1) / chunkSize where !torn.contains(ContentPlace(file: file.id, index: index)) {
+    for index in 0..<(size + chunkSize - 1) / chunkSize where !torn.contains(ContentPlace(file: file.id, index: index))
+    {
       let length = Int(min(chunkSize, size - index * chunkSize))
       guard
         let bytes = carried.content.chunk(file.id, index: index, chunkSize: file.form.chunkSize, length: length)

@@ -192,7 +192,8 @@ extension Message {
       for _ in 0..<(try reader.readCount(atMost: 4_096)) {
         requests.append(
           ContentRequest(
-            id: try reader.readVarint(), place: ContentPlace(file: try reader.readDot(), index: try reader.readVarint()),
+            id: try reader.readVarint(),
+            place: ContentPlace(file: try reader.readDot(), index: try reader.readVarint()),
             hash: try reader.readHash(), length: UInt32(try reader.readCount(atMost: 1 << 24))))
       }
       self = .fetch(volume: volume, requests)

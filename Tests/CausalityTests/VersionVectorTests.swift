@@ -5,9 +5,10 @@ import Testing
 
 @Suite struct `Version vectors` {
   static func random(_ generator: inout SeededGenerator) -> VersionVector {
-    VersionVector((0..<Int.random(in: 0...5, using: &generator)).map { _ in
-      Dot(NodeID(.random(in: 1...4, using: &generator)), .random(in: 0...6, using: &generator))
-    })
+    VersionVector(
+      (0..<Int.random(in: 0...5, using: &generator)).map { _ in
+        Dot(NodeID(.random(in: 1...4, using: &generator)), .random(in: 0...6, using: &generator))
+      })
   }
 
   @Test(arguments: 0..<50)

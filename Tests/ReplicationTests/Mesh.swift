@@ -61,7 +61,8 @@ struct Mesh {
       writes.append(ChunkWrite(index: index, hash: hash(), length: length))
     }
     let last = size == 0 ? 0 : (size - 1) / 512
-    if let old = volumes[node].files[id]?.chunks[last], size > 0, last != index, last * 512 + UInt64(old.length) > size {
+    if let old = volumes[node].files[id]?.chunks[last], size > 0, last != index, last * 512 + UInt64(old.length) > size
+    {
       writes.append(ChunkWrite(index: last, hash: hash(), length: UInt32(size - last * 512)))
     }
     _ = try? volumes[node].commit(id, writes, size: size, attributes: attributes, at: now)

@@ -129,7 +129,8 @@ import Testing
 
   @Test func `rename against edit: the edit follows the file`() throws {
     let volume = try Self.meet(
-      { try Self.file(&$0, "f") }, { try $0.rename(Path("f"), to: Path("g"), at: $1) }, { try Self.edit(&$0, "f", 2, $1) })
+      { try Self.file(&$0, "f") }, { try $0.rename(Path("f"), to: Path("g"), at: $1) },
+      { try Self.edit(&$0, "f", 2, $1) })
     #expect(Self.content(volume, "g") == 2)
     #expect(volume[Path("f")] == nil)
     #expect(volume.conflicts.isEmpty)

@@ -13,7 +13,8 @@ import Wire
       let node = Int.random(in: 0..<mesh.volumes.count, using: &mesh.generator)
       switch Int.random(in: 0..<10, using: &mesh.generator) {
       case 0: try mesh.pull(node, from: (node + 1) % mesh.volumes.count)
-      case 1, 2: try mesh.push(node, to: Array(mesh.volumes.indices).filter { _ in Bool.random(using: &mesh.generator) })
+      case 1, 2:
+        try mesh.push(node, to: Array(mesh.volumes.indices).filter { _ in Bool.random(using: &mesh.generator) })
       default: mesh.act(node)
       }
     }
