@@ -60,6 +60,11 @@ public enum Message: Hashable, Sendable {
   /// The bytes that were asked for; nil when the version is gone.
   case content(volume: String, id: UInt64, ArraySlice<UInt8>?)
 
+  /// Send me this database with all its pages: my own line of it has lost, or I have none.
+  case askWhole(volume: String, parcel: UInt64, FileID)
+  /// A database with all its pages, in as many messages as it needs.
+  case whole(volume: String, parcel: UInt64, isLast: Bool, Delta)
+
   /// A volume and what is held of it.
   public struct VolumeVector: Hashable, Sendable {
     /// The volume's name.
@@ -83,7 +88,7 @@ public enum Message: Hashable, Sendable {
 extension Message {
   private enum Tag: UInt8 {
     case hello = 1
-    case have, push, pull, part, partDone, fetch, content
+    case have, push, pull, part, partDone, fetch, content, askWhole, whole
   }
 
   /// The message as bytes.
@@ -148,6 +153,17 @@ extension Message {
       writer.writeVarint(id)
       writer.write(bytes != nil)
       if let bytes { writer.writeBytes(bytes) }
+    case .askWhole(let volume, let parcel, let file):
+      writer.write(Tag.askWhole.rawValue)
+      writer.writeString(volume)
+      writer.writeVarint(parcel)
+      writer.write(file)
+    case .whole(let volume, let parcel, let isLast, let delta):
+      writer.write(Tag.whole.rawValue)
+      writer.writeString(volume)
+      writer.writeVarint(parcel)
+      writer.write(isLast)
+      writer.write(delta)
     }
     return writer.bytes
   }
@@ -202,6 +218,13 @@ extension Message {
       let id = try reader.readVarint()
       self = .content(
         volume: volume, id: id, try reader.readBool() ? try reader.readBytes(atMost: Message.largest) : nil)
+    case .askWhole:
+      self = .askWhole(
+        volume: try reader.readString(atMost: 255), parcel: try reader.readVarint(), try reader.readDot())
+    case .whole:
+      self = .whole(
+        volume: try reader.readString(atMost: 255), parcel: try reader.readVarint(), isLast: try reader.readBool(),
+        try reader.readDelta())
     }
   }
 }

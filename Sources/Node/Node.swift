@@ -152,6 +152,7 @@ public struct Node: Sendable {
       syncs[name]!.serving[peer] = nil
       syncs[name]!.behindSince[peer] = nil
       syncs[name]!.fetches.lose(peer: peer)
+      syncs[name]!.loseWholes(of: peer, into: &effects)
       if syncs[name]!.round?.peer == peer { syncs[name]!.round = nil }
       request(name, at: now, into: &effects)
     }

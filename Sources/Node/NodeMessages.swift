@@ -51,9 +51,34 @@ extension Node {
     case .fetch(let name, let requests):
       guard syncs[name] != nil else { return }
       effects.append(.serve(connection, volume: name, requests))
+    case .askWhole(let name, let parcel, let file):
+      sendWhole(name, parcel, file, over: connection, into: &effects)
+    case .whole(let name, let parcel, let isLast, let delta):
+      guard syncs[name]?.parcels[parcel]?.sender == peer else { return }
+      syncs[name]!.receiveWhole(delta, isLast: isLast, for: parcel, into: &effects)
+      request(name, at: now, into: &effects)
     case .content(let name, let id, let bytes):
       receive(name, id, bytes, from: peer, at: now, into: &effects)
     }
+  }
+
+  /// Pages of a whole database in one message, at most.
+  private static let pagesPerMessage = 65_536
+
+  private func sendWhole(
+    _ name: String, _ parcel: UInt64, _ id: FileID, over connection: ConnectionID, into effects: inout [NodeEffect]
+  ) {
+    guard let file = syncs[name]?.volume.whole(id) else { return }
+    var rest = file.chunks.elements[...]
+    repeat {
+      var part = file
+      part.chunks = ChunkTable()
+      for element in rest.prefix(Self.pagesPerMessage) { part.chunks[element.index] = element.chunk }
+      rest = rest.dropFirst(Self.pagesPerMessage)
+      var delta = Delta()
+      delta.files = [part]
+      effects.append(.send(connection, .whole(volume: name, parcel: parcel, isLast: rest.isEmpty, delta)))
+    } while !rest.isEmpty
   }
 
   private mutating func parcel(

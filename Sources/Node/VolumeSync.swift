@@ -25,6 +25,8 @@ struct VolumeSync: Sendable {
 
   enum Stage: Sendable {
     case waiting
+    /// The sender was asked for these databases with all their pages.
+    case askingWhole(Set<FileID>)
     case collecting(missing: Set<ContentPlace>)
     case applying
   }
@@ -46,6 +48,7 @@ struct VolumeSync: Sendable {
   var nextRound: UInt64 = 1
   var waitingBytes = 0
   var announced = VersionVector()
+  var wholesBegun = Set<FileID>()
   var pauseUntil = Instant.zero
 
   struct Ahead: Sendable {
@@ -124,6 +127,16 @@ struct VolumeSync: Sendable {
   /// Finds what content is still missing, or applies.
   mutating func collect(_ id: UInt64, into effects: inout [NodeEffect]) {
     guard let parcel = parcels[id] else { return }
+    let verdicts = volume.verdicts(of: parcel.delta)
+    if verdicts.contains(where: { $0.verdict == .incomplete }) { return abandon(id, into: &effects) }
+    let partial = verdicts.filter { $0.verdict == .needsWhole }.map(\.file)
+    guard partial.isEmpty else {
+      stages[id] = .askingWhole(Set(partial))
+      for file in partial {
+        effects.append(.send(parcel.connection, .askWhole(volume: volume.name, parcel: id, file)))
+      }
+      return
+    }
     let missing = volume.wanted(by: parcel.delta).filter { want in
       let place = want.place
       return parcel.contents[place]?.hash != want.chunk.hash && !parcel.staged.contains(place)
@@ -139,6 +152,36 @@ struct VolumeSync: Sendable {
   private mutating func apply(_ id: UInt64, into effects: inout [NodeEffect]) {
     stages[id] = .applying
     effects.append(.apply(volume: volume.name, parcels[id]!))
+  }
+
+  /// A database came with all its pages, or some of them.
+  mutating func receiveWhole(_ delta: Delta, isLast: Bool, for id: UInt64, into effects: inout [NodeEffect]) {
+    guard case .askingWhole(var asked)? = stages[id], let incoming = delta.files.first, asked.contains(incoming.id),
+      let place = parcels[id]!.delta.files.firstIndex(where: { $0.id == incoming.id })
+    else { return }
+    if wholesBegun.insert(incoming.id).inserted {
+      parcels[id]!.delta.files[place] = incoming
+    } else {
+      for element in incoming.chunks.elements {
+        parcels[id]!.delta.files[place].chunks[element.index] = element.chunk
+      }
+    }
+    guard isLast else { return }
+    wholesBegun.remove(incoming.id)
+    parcels[id]!.delta.wholes.insert(incoming.id)
+    asked.remove(incoming.id)
+    stages[id] = .askingWhole(asked)
+    if asked.isEmpty { collect(id, into: &effects) }
+  }
+
+  /// Gives up the parcels that wait for a whole database of a peer that is gone.
+  mutating func loseWholes(of peer: NodeID, into effects: inout [NodeEffect]) {
+    for id in parcels.keys.sorted() where parcels[id]?.sender == peer {
+      if case .askingWhole(let asked)? = stages[id] {
+        wholesBegun.subtract(asked)
+        abandon(id, into: &effects)
+      }
+    }
   }
 
   /// The owner looked on this machine; the rest must be fetched.

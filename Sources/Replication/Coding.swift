@@ -120,6 +120,13 @@ extension ByteWriter {
       write(loser.winner)
       write(loser.dropped)
     }
+    write(value.tip)
+    writeVarint(value.lostTips.count)
+    for loser in value.lostTips {
+      write(loser.dot)
+      write(loser.context)
+      write(loser.winner)
+    }
     writeBytes(value.home.bytes)
   }
 
@@ -245,6 +252,10 @@ extension ByteReader {
         LostChunk(
           index: try readVarint(), chunk: try readChunk(), stamp: try readStamp(), winner: try readDot(),
           dropped: try readDot()))
+    }
+    file.tip = try readDot()
+    for _ in 0..<(try readCount(atMost: File.lostTipLimit)) {
+      file.lostTips.append(LostTip(dot: try readDot(), context: try readVector(), winner: try readDot()))
     }
     file.home = try readPath()
     return file

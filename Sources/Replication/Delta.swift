@@ -24,6 +24,9 @@ public struct Delta: Hashable, Sendable {
   /// Files, in part.
   public var files: [File] = []
 
+  /// Those databases that stand in it with all their pages. Local: a message says it by its kind.
+  public var wholes = Set<FileID>()
+
   /// Tells nothing.
   public init() {}
 
@@ -78,7 +81,13 @@ extension Volume {
         guard let file = files[id] else { continue }
         let own = Dot(origin, min(file.vector[origin], last))
         let claim = own.sequence >= from ? VersionVector([own]) : VersionVector()
-        delta.files.append(file.part(claiming: claim) { $0.origin == origin && $0.sequence >= from })
+        var part = file.part(claiming: claim) { $0.origin == origin && $0.sequence >= from }
+        // A database whose state is another's by now: who has that state tells it.
+        if file.form.isDatabase, file.tip.origin != origin {
+          part.tip = .none
+          part.chunks = ChunkTable()
+        }
+        delta.files.append(part)
       }
     }
     outgoing.removeFirst(end)

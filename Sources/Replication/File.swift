@@ -86,6 +86,28 @@ public struct LostChunk: Hashable, Sendable {
   }
 }
 
+/// A version of a whole database that lost to a concurrent winner.
+public struct LostTip: Hashable, Sendable {
+  /// The last change of the version that lost.
+  public var dot: Dot
+  /// What its author had seen of the file.
+  public var context: VersionVector
+  /// The change that won.
+  public var winner: Dot
+
+  /// All parts.
+  public init(dot: Dot, context: VersionVector, winner: Dot) {
+    self.dot = dot
+    self.context = context
+    self.winner = winner
+  }
+
+  /// Whether its author had seen a change, or it is that change.
+  func saw(_ earlier: Dot) -> Bool {
+    dot.origin == earlier.origin ? dot.sequence >= earlier.sequence : context.covers(earlier)
+  }
+}
+
 /// The replicated state of one file.
 public struct File: Hashable, Sendable {
   /// Its name.
@@ -112,6 +134,10 @@ public struct File: Hashable, Sendable {
   public var marks: VersionVector
   /// Chunk versions that lost, by index and dot.
   public var lost: [LostChunk] = []
+  /// Of a database: the change whose whole state the chunks are; `Dot.none` before the first.
+  public var tip: Dot = .none
+  /// Of a database: versions that lost, by dot.
+  public var lostTips: [LostTip] = []
   /// The last path at which it was visible here; local, for people.
   public var home: Path
 
@@ -153,7 +179,8 @@ public struct File: Hashable, Sendable {
 
   /// The dots whose notes are still needed.
   var referredDots: Set<Dot> {
-    var dots: Set<Dot> = [attributesDot, truncationDot]
+    var dots: Set<Dot> = [attributesDot, truncationDot, tip]
+    if form.isDatabase { return dots }
     for element in chunks.elements { dots.insert(element.chunk.dot) }
     for loser in lost { dots.formUnion([loser.chunk.dot, loser.winner]) }
     return dots
@@ -161,7 +188,7 @@ public struct File: Hashable, Sendable {
 
   /// Forgets the notes of changes that nothing refers to any more, when there are many.
   mutating func pruneNotes() {
-    guard notes.count > 32, notes.count > 2 * chunks.elements.count + 32 else { return }
+    guard form.isDatabase || notes.count > 2 * chunks.elements.count + 32 else { return }
     let needed = referredDots
     notes = notes.filter { needed.contains($0.key) }
   }

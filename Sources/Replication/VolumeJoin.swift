@@ -142,6 +142,10 @@ extension Volume {
   public func wanted(by delta: Delta) -> [WantedContent] {
     var wanted: [WantedContent] = []
     for incoming in delta.files {
+      if incoming.form.isDatabase {
+        wanted += pagesWanted(by: incoming, isWhole: delta.wholes.contains(incoming.id))
+        continue
+      }
       var file = files[incoming.id] ?? File.stranger(incoming)
       var work: [ContentWork] = []
       let before = file.chunks
@@ -164,7 +168,13 @@ extension Volume {
   public mutating func join(_ delta: Delta) -> [ContentWork] {
     var work: [ContentWork] = []
     latest = max(latest, delta.latestStamp)
-    for incoming in delta.files { join(incoming, into: &work) }
+    for incoming in delta.files {
+      if incoming.form.isDatabase {
+        joinDatabase(incoming, isWhole: delta.wholes.contains(incoming.id), into: &work)
+      } else {
+        join(incoming, into: &work)
+      }
+    }
     for part in delta.paths { join(part) }
     return work
   }
@@ -229,6 +239,8 @@ extension File {
     file.marks = VersionVector()
     file.truncation = 0
     file.truncationDot = .none
+    file.tip = .none
+    file.lostTips = []
     return file
   }
 }

@@ -35,7 +35,7 @@ struct Mesh {
     let attributes = Attributes(mode: .random(in: 0...0o777, using: &generator))
     switch Int.random(in: 0..<12, using: &generator) {
     case 0, 1: try? volumes[node].makeDirectory(one, attributes, at: now)
-    case 2, 3: _ = try? volumes[node].createFile(one, FileForm(.regular, chunkSize: 512), attributes, at: now)
+    case 2, 3: _ = try? volumes[node].createFile(one, FileForm(.regular), attributes, at: now)
     case 4: try? volumes[node].unlink(one, at: now)
     case 5: try? volumes[node].removeDirectory(one, at: now)
     case 6: try? volumes[node].rename(one, to: other, at: now)
@@ -53,17 +53,18 @@ struct Mesh {
   }
 
   mutating func write(_ node: Int, _ id: FileID, _ attributes: Attributes, _ now: Stamp) {
-    let size = UInt64.random(in: 0...2_048, using: &generator)
+    let chunk = UInt64(FileForm.ordinaryChunkSize)
+    let size = UInt64.random(in: 0...4 * chunk, using: &generator)
     let index = UInt64.random(in: 0...3, using: &generator)
     var writes: [ChunkWrite] = []
-    if index * 512 < size {
-      let length = UInt32(min(512, size - index * 512))
-      writes.append(ChunkWrite(index: index, hash: hash(), length: length))
+    if index * chunk < size {
+      writes.append(ChunkWrite(index: index, hash: hash(), length: UInt32(min(chunk, size - index * chunk))))
     }
-    let last = size == 0 ? 0 : (size - 1) / 512
-    if let old = volumes[node].files[id]?.chunks[last], size > 0, last != index, last * 512 + UInt64(old.length) > size
+    let last = size == 0 ? 0 : (size - 1) / chunk
+    if let old = volumes[node].files[id]?.chunks[last], size > 0, last != index,
+      last * chunk + UInt64(old.length) > size
     {
-      writes.append(ChunkWrite(index: last, hash: hash(), length: UInt32(size - last * 512)))
+      writes.append(ChunkWrite(index: last, hash: hash(), length: UInt32(size - last * chunk)))
     }
     _ = try? volumes[node].commit(id, writes, size: size, attributes: attributes, at: now)
   }

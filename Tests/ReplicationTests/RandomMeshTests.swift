@@ -32,7 +32,7 @@ import Wire
   func `every version that was acknowledged is present, seen by a later one, or a conflict`(seed: Int) throws {
     var mesh = Mesh(3, seed: UInt64(1_000 + seed))
     let file = try mesh.volumes[0].createFile(
-      Path("f"), FileForm(.regular, chunkSize: 512), Attributes(mode: 0o644), at: mesh.stamp(0))
+      Path("f"), FileForm(.regular), Attributes(mode: 0o644), at: mesh.stamp(0))
     try mesh.settle()
     var written: [(dot: Dot, seen: VersionVector)] = []
     for _ in 0..<40 {
