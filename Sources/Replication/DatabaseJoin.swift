@@ -83,6 +83,7 @@ extension Volume {
   mutating func joinDatabase(_ incoming: File, isWhole: Bool, into work: inout [ContentWork]) {
     let id = incoming.id
     if files[id] == nil { files[id] = File.stranger(incoming) }
+    if links[id] == nil { namelessFiles.insert(id) }
     let verdict = files[id]!.verdict(of: incoming, isWhole: isWhole)
     guard verdict != .incomplete, verdict != .needsWhole else { return }
     let (oldMarks, oldSize) = (files[id]!.marks, files[id]!.size)
@@ -124,7 +125,9 @@ extension Volume {
     let chunkSize = UInt64(incoming.form.chunkSize)
     var gone = files[id]!.chunks.elements(from: (incoming.size + chunkSize - 1) / chunkSize).map(\.index)
     if isWhole {
-      gone += files[id]!.chunks.elements.map(\.index).filter { incoming.chunks[$0] == nil && $0 * chunkSize < incoming.size }
+      gone += files[id]!.chunks.elements.map(\.index).filter {
+        incoming.chunks[$0] == nil && $0 * chunkSize < incoming.size
+      }
     }
     for index in gone {
       bytes -= UInt64(files[id]!.chunks[index]!.length)
@@ -218,6 +221,7 @@ extension Volume {
     copy.tip = dot
     bytes += copy.contentBytes
     files[dot] = copy
+    namelessFiles.insert(dot)
     note(.file(dot), of: dot)
     return dot
   }

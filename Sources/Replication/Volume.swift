@@ -64,6 +64,9 @@ public struct Volume: Sendable {
   var shown: [Path: Shown] = [.root: .directory]
   var children: [Path: Set<[UInt8]>] = [:]
   var links: [FileID: Int] = [:]
+  /// Paths with a record that show nothing, and files that show nowhere: what collection looks at.
+  var removedPaths = Set<Path>()
+  var namelessFiles = Set<FileID>()
   var log = ChangeLog()
   var touched = Set<TouchedRecord>()
   var outgoing: [(sequence: UInt64, key: RecordKey)] = []
@@ -223,12 +226,15 @@ public struct Volume: Sendable {
     let now = resolve(path)
     guard before != now else { return }
     shown[path] = now
+    if now == nil { removedPaths.insert(path) } else { removedPaths.remove(path) }
     if case .file(let id)? = before {
       let count = (links[id] ?? 1) - 1
       links[id] = count == 0 ? nil : count
+      if count == 0 { namelessFiles.insert(id) }
     }
     if case .file(let id)? = now {
       links[id, default: 0] += 1
+      namelessFiles.remove(id)
       if files[id]!.home != path {
         files[id]!.home = path
         touched.insert(.file(id))

@@ -10,17 +10,16 @@ extension Volume {
   ///   - isPinned: files that programs of this node still hold open.
   /// - Returns: the files whose bytes may go.
   public mutating func collect(frontier: VersionVector, isPinned: (FileID) -> Bool) -> [FileID] {
-    for path in paths.keys.sorted() {
-      let record = paths[path]!
-      guard shown[path] == nil, record.isRemoved, frontier.covers(record.marks) else { continue }
+    for path in removedPaths.sorted() {
+      guard let record = paths[path], record.isRemoved, frontier.covers(record.marks) else { continue }
       if case .file(let id)? = record.write?.value { names[id]?.remove(path) }
       paths[path] = nil
+      removedPaths.remove(path)
       touched.insert(.path(path))
     }
     var gone: [FileID] = []
-    for id in files.keys.sorted() {
-      let file = files[id]!
-      guard links[id] == nil, names[id]?.isEmpty ?? true, !file.hasUnseenChanges, frontier.covers(file.marks),
+    for id in namelessFiles.sorted() {
+      guard let file = files[id], names[id]?.isEmpty ?? true, !file.hasUnseenChanges, frontier.covers(file.marks),
         file.lost.allSatisfy({ $0.dropped != .none }), !isPinned(id)
       else { continue }
       bytes = bytes &- file.contentBytes
@@ -28,6 +27,7 @@ extension Volume {
       touched.insert(.file(id))
       files[id] = nil
       names[id] = nil
+      namelessFiles.remove(id)
       gone.append(id)
     }
     return gone

@@ -200,6 +200,7 @@ extension Volume {
     bytes = bytes &- (old?.contentBytes ?? 0) &+ file.contentBytes
     files[id] = file
     touched.insert(.file(id))
+    if links[id] == nil { namelessFiles.insert(id) }
     let known = old?.marks ?? VersionVector()
     for dot in file.marks.entries where !known.covers(dot) { log.append(dot, .file(id)) }
     if old?.attributes != file.attributes || old?.size != file.size { events.append(.attributes(id)) }
@@ -217,6 +218,7 @@ extension Volume {
     for dot in record.marks.entries where !old.marks.covers(dot) { log.append(dot, .path(path)) }
     rename(old.write?.value, record.write?.value, at: path)
     refresh(path)
+    if shown[path] == nil { removedPaths.insert(path) }
     if case .file(let id)? = record.write?.value { refreshNames(of: id) }
     if case .directory(let attributes)? = record.write?.value, old.write?.value != .directory(attributes) {
       events.append(.directory(path))

@@ -139,6 +139,8 @@ extension Volume {
     let homes = files.mapValues(\.home)
     for path in paths.keys.sorted() { refresh(path) }
     for (id, home) in homes { files[id]!.home = home }
+    removedPaths = Set(paths.keys.filter { shown[$0] == nil })
+    namelessFiles = Set(files.keys.filter { links[$0] == nil })
     events.removeAll()
     touched.removeAll()
     published = vector[self.origin]
