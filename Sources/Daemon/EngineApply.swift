@@ -119,7 +119,9 @@ extension Engine {
       let missing = state.wanted(by: parcel.delta).contains { want in
         parcel.contents[want.place]?.hash != want.chunk.hash && !parcel.staged.contains(want.place) && !want.isLost
       }
-      let needsWhole = state.verdicts(of: parcel.delta).contains { [.needsWhole, .incomplete].contains($0.verdict) }
+      let needsWhole = state.verdicts(of: parcel.delta).contains { verdict in
+        verdict.verdict == .needsWhole || verdict.verdict == .incomplete
+      }
       guard !missing, !needsWhole else { return nil }
       let known = Set(parcel.delta.files.map(\.id).filter { state.files[$0] != nil })
       let work = state.join(parcel.delta)
