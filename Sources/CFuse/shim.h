@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/types.h>
+#include <sys/xattr.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 // The requests and flags of the kernel's protocol that this project reads past libfuse (linux/fuse.h).
@@ -40,6 +42,10 @@ static inline int64_t grapevine_cached_size(int descriptor) {
   const unsigned want_size = 0x200;
   long result = syscall(SYS_statx, descriptor, "", GRAPEVINE_AT_EMPTY_PATH | dont_sync, want_size, &status);
   return result == 0 ? (int64_t)status.size : -1;
+}
+
+static inline int grapevine_rename(const char *from, const char *to, unsigned flags) {
+  return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
 }
 
 static inline void grapevine_sync_file_system(int descriptor) { syscall(SYS_syncfs, descriptor); }

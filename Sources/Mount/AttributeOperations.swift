@@ -83,6 +83,7 @@ extension FileSystem {
         inode.state.with {
           inode.file = new
           inode.size = 0
+          inode.recordedSize = 0
           inode.blocks = nil
           inode.isUnsynchronised = false
           if inode.descriptor >= 0 { inode.retired.append(inode.descriptor) }

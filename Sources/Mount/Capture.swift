@@ -94,6 +94,7 @@ extension FileSystem {
         try volume.commit(taken.file, wanted, size: taken.size, attributes: taken.attributes, at: stamp())
       }
       grownBytes.subtract(taken.growth, ordering: .relaxed)
+      inode.state.with { inode.recordedSize = taken.size }
       reportCaptured(inode, taken.file, hadContent: !writes.isEmpty || taken.sizeChanged)
     } catch {
       giveBack(inode, taken)

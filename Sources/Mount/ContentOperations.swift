@@ -48,8 +48,8 @@ extension FileSystem {
     do throws(Refusal) {
       let isNews = try write(inode, form, bytes, range, clearsPrivileges: clearsPrivileges)
       inode.writing.unlock()
-      request.written(bytes.count)
       if isNews { addPending(inode) }
+      request.written(bytes.count)
     } catch {
       inode.writing.unlock()
       request.fail(error)
@@ -62,7 +62,7 @@ extension FileSystem {
   ) throws(Refusal) -> Bool {
     inode.state.lock()
     let descriptor: Int32
-    let size = inode.size
+    let growth = inode.growth(byWriting: range, form)
     do throws(Refusal) {
       descriptor = try openDescriptor(inode, create: true)!
       inode.pins += 1
@@ -73,7 +73,6 @@ extension FileSystem {
     inode.state.unlock()
     defer { inode.state.with { inode.pins -= 1 } }
 
-    let growth = range.upperBound > size ? min(UInt64(bytes.count), range.upperBound - size) : 0
     if growth > 0 { try reserve(growth) }
     do throws(Refusal) {
       try writeAll(descriptor, bytes, at: range.lowerBound)
@@ -146,6 +145,18 @@ extension FileSystem {
 }
 
 extension Inode {
+  /// About how many bytes a write adds to the volume, with `state` held: the kernel writes pages back in any order, so
+  /// what lies before the end may be as new as what moves it.
+  func growth(byWriting range: Range<UInt64>, _ form: FileForm) -> UInt64 {
+    var growth = range.upperBound > size ? range.upperBound - max(size, range.lowerBound) : 0
+    if range.lowerBound < size, range.upperBound > recordedSize,
+      !dirty.contains(range.lowerBound / UInt64(form.chunkSize))
+    {
+      growth += min(range.upperBound, size) - max(range.lowerBound, min(recordedSize, size))
+    }
+    return growth
+  }
+
   /// A write by somebody without privileges takes set-uid and set-gid away, with `state` held.
   func loseSetBits() {
     let before = attributes.mode

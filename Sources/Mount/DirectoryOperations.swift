@@ -42,7 +42,7 @@ extension FileSystem {
     let listing = Unmanaged<Listing>.fromOpaque(UnsafeRawPointer(bitPattern: UInt(handle.fh))!).takeUnretainedValue()
     listing.lock.lock()
     defer { listing.lock.unlock() }
-    if inode.isVirtual { return readVirtualDirectory(request, whole, Int(offset)) }
+    if inode.isVirtual { return readVirtualDirectory(request, whole, Int(offset), isPlus: isPlus) }
     if offset == 0 || listing.entries == nil { listing.entries = entries(of: inode) }
     let used = fill(request, inode, listing.entries ?? [], whole, from: Int(offset), isPlus: isPlus)
     request.data(UnsafeRawBufferPointer(rebasing: whole[..<used]))

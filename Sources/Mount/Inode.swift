@@ -59,6 +59,8 @@ final class Inode: @unchecked Sendable {
   var isCapturing = false
   /// Bytes by which the file has grown since its last capture.
   var growth: UInt64 = 0
+  /// The size as of the last capture.
+  var recordedSize: UInt64
   /// Hashes of chunks that were written whole, taken from the request while it was at hand.
   var hashes: [UInt64: ContentHash] = [:]
 
@@ -80,6 +82,7 @@ final class Inode: @unchecked Sendable {
     self.attributes = attributes
     self.changed = changed
     self.size = size
+    recordedSize = size
   }
 
   deinit { closeDescriptors() }

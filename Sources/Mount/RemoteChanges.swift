@@ -48,6 +48,7 @@ extension FileSystem {
       guard inode.dirty.isEmpty, !inode.sizeChanged, inode.size != file.size else { return }
       if inode.staleSize == nil { inode.staleSize = inode.size }
       inode.size = file.size
+      inode.recordedSize = file.size
       inode.changed = FileTime(currentTime())
     }
   }

@@ -53,7 +53,9 @@ extension FileSystem {
     Unmanaged<Text>.fromOpaque(UnsafeRawPointer(bitPattern: UInt(handle))!).release()
   }
 
-  func readVirtualDirectory(_ request: consuming Request, _ whole: UnsafeMutableRawBufferPointer, _ start: Int) {
+  func readVirtualDirectory(
+    _ request: consuming Request, _ whole: UnsafeMutableRawBufferPointer, _ start: Int, isPlus: Bool
+  ) {
     var used = 0
     let names = [".", ".."] + InodeTable.virtualNames
     for index in start..<max(start, names.count) {
@@ -63,7 +65,7 @@ extension FileSystem {
       entry.attr.st_ino = ino_t(inode?.number ?? (index == 0 ? 2 : 1))
       let room = UnsafeMutableRawBufferPointer(rebasing: whole[used...])
       let name = names[index].utf8.map { CChar(bitPattern: $0) } + [0]
-      guard let size = request.add(name, entry, isPlus: false, next: index + 1, to: room) else { break }
+      guard let size = request.add(name, entry, isPlus: isPlus, next: index + 1, to: room) else { break }
       used += size
     }
     request.data(UnsafeRawBufferPointer(rebasing: whole[..<used]))
