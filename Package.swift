@@ -76,6 +76,7 @@ let package = Package(
     tests(
       "GrapevineTests",
       ["Admin", "grapevine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    tests("MountTests", ["Mount", "Causality", "CFuse", "Replication", "Storage"]),
     tests("TransportTests", ["Causality", "Transport", logging, tls] + nio),
     tests("MembershipTests", ["Causality", "Membership", "Wire"]),
     tests("WireTests", ["Wire"]),
