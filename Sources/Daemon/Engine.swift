@@ -30,6 +30,10 @@ public final class Engine: Sendable {
   let tokens = Mutex<[UInt64: ConnectionID]>([:])
   let alarms = Mutex<[NodeAlarm: UInt64]>([:])
   let staging = Staging()
+  let asking = Asking()
+  let events = EventHub()
+  let orders = Mutex<PeerOrders?>(nil)
+  let originNames = Mutex<[String: [NodeID: NodeID]]>([:])
   let dispatcher = WorkThread()
   let applier = WorkThread()
   let server = WorkThread()
@@ -198,6 +202,7 @@ public final class Engine: Sendable {
       alarms[alarm, default: 0] += 1
       return alarms[alarm]!
     }
+    events.tell("alarm", ["what": "\(alarm)"])
     if count & (count - 1) == 0 { log.warning("alarm", metadata: ["what": "\(alarm)", "times": "\(count)"]) }
   }
 }

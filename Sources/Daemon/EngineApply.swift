@@ -76,6 +76,7 @@ extension Engine {
     var outcome = ApplyOutcome.failed
     var changed: [(FileID, offset: Int64, length: Int64)] = []
     var events: [VolumeEvent] = []
+    var losers: [FileID] = []
     let hasIntent = intend(volume, parcel)
     let body = {
       guard let joined = self.join(volume, parcel) else {
@@ -83,10 +84,12 @@ extension Engine {
         return
       }
       events = joined.events
+      losers = joined.losers
       outcome = self.place(joined, parcel, volume, &changed) ? .done : .failed
     }
     if let mount { mount.exclusively(files, body) } else { body() }
     staging.close(name, parcel.id)
+    if outcome == .done { tellApplied(parcel, losers, in: name) }
     if outcome == .done {
       volume.store(durably: false, also: hasIntent ? [IntentRecord.erase(parcel.id)] : [])
       mount?.show(events, contents: changed)
@@ -94,10 +97,36 @@ extension Engine {
     handle(.applied(volume: name, parcel: parcel.id, outcome))
   }
 
+  /// Tells whoever listens what a parcel changed.
+  private func tellApplied(_ parcel: Parcel, _ losers: [FileID], in name: String) {
+    guard self.events.isHeard else { return }
+    let sender = read { node in node.membership.members.first { $0.id == parcel.sender }?.card.name }
+    let path = parcel.delta.files.first?.home ?? parcel.delta.paths.first?.path ?? .root
+    events.tell(
+      "applied",
+      [
+        "volume": name, "from": sender ?? "\(parcel.sender)", "path": path.description,
+        "files": "\(parcel.delta.files.count)", "paths": "\(parcel.delta.paths.count)",
+      ])
+    for file in parcel.delta.files where losers.contains(file.id) {
+      events.tell("conflict", ["volume": name, "path": file.home.description])
+    }
+  }
+
   struct Joined {
     var work: [ContentWork]
     var events: [VolumeEvent]
     var forms: [FileID: (chunkSize: UInt32, size: UInt64, isFresh: Bool)]
+
+    /// The files of which something lost.
+    var losers: [FileID] {
+      work.compactMap { work in
+        switch work {
+        case .keepHeld(let file, _, _), .keepSent(let file, _, _): file
+        default: nil
+        }
+      }
+    }
   }
 
   /// Before anything that is visible is overwritten, the intent to do so goes on record, so that a crash in the

@@ -115,6 +115,8 @@ extension Engine {
       guard let id = tokens.withLock({ $0.removeValue(forKey: token) }) else { return }
       link(id)?.send(channel: Channel.state, [1] + bytes)
     case .changed(let member):
+      events.tell(
+        "member", ["name": member.card.name, "region": member.card.region, "status": "\(member.status)"])
       log.info(
         "member",
         metadata: ["name": "\(member.card.name)", "region": "\(member.card.region)", "is": "\(member.status)"])
@@ -160,6 +162,7 @@ extension Engine {
     }
     do {
       var message = try Message(bytes[...]).checked(ContentHasher.hash)
+      if intercept(message, from: connection) { return }
       if case .content(let volume, let id, let content?) = message {
         let expected = read { $0.expectedHash(volume, id) }
         if expected.map({ ContentHasher.hash(content) != $0 }) ?? true {

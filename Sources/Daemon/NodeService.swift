@@ -1,5 +1,6 @@
 // A node from its configuration: start, run, stop.
 
+import Admin
 import Causality
 import Glibc
 import Logging
@@ -28,6 +29,11 @@ public final class NodeService: Sendable {
   private let directory: DataDirectory
   private let group: MultiThreadedEventLoopGroup
   private let log: Logger
+  let drills = LinkDrills()
+  let keyChanges = Mutex(())
+  let volumeChanges = Mutex(())
+  private let admin = Mutex<AdminServer?>(nil)
+  private let ready = Mutex(false)
   private let isStopped = Mutex(false)
 
   /// Holds the engine for sockets that exist before it.
@@ -40,9 +46,12 @@ public final class NodeService: Sendable {
   public static func start(_ configuration: Configuration, log: Logger) async throws -> NodeService {
     let service = try await NodeService(configuration, log: log)
     do {
+      try await service.startAdmin()
       try service.carryVolumes()
       try service.mountVolumes()
+      service.takeOrders()
       service.engine.start(join: configuration.mesh.join.flatMap { Self.addresses($0) })
+      service.ready.withLock { $0 = true }
       return service
     } catch {
       await service.stop()
@@ -129,11 +138,15 @@ public final class NodeService: Sendable {
     for name in configuration.volumes.map(\.name) + configuration.mounts.map(\.source) where !names.contains(name) {
       names.append(name)
     }
-    try ContentStore.makeDirectory(directory.path + "/volumes")
+    try ContentStore.makeDirectory(volumesDirectory)
+    for name in ContentStore.names(in: volumesDirectory)
+    where VolumeSize.load(from: volumesDirectory + "/" + name) != nil && !names.contains(name) {
+      names.append(name)
+    }
     for name in names {
-      let limit = configuration.volumes.first { $0.name == name }?.sizeBytes ?? 0
-      try engine.carry(
-        name, directory: directory.path + "/volumes/" + name, sizeLimit: limit, after: directory.previousEnd)
+      let path = volumesDirectory + "/" + name
+      let limit = configuration.volumes.first { $0.name == name }?.sizeBytes ?? VolumeSize.load(from: path) ?? 0
+      try engine.carry(name, directory: path, sizeLimit: limit, after: directory.previousEnd)
     }
   }
 
@@ -152,6 +165,59 @@ public final class NodeService: Sendable {
     }
   }
 
+  // MARK: Being asked
+
+  var volumesDirectory: String { directory.path + "/volumes" }
+  /// What people call the node.
+  public var name: String { configuration.node.name.isEmpty ? identity.name : configuration.node.name }
+  /// Where it stands.
+  public var region: String { configuration.node.region.isEmpty ? identity.region : configuration.node.region }
+  /// Whether the volumes are mounted.
+  public var isReady: Bool { ready.withLock { $0 } }
+
+  /// Whether everything that peers say they hold is here, and all active members are connected. While nobody was
+  /// found yet, a node that has addresses to join waits ten seconds before it calls itself complete.
+  public var isCaughtUp: Bool {
+    let isYoung = SystemClock.now - engine.started < .seconds(10)
+    let hopes = configuration.mesh.join.contains { !$0.isEmpty }
+    return engine.read { node in
+      let others = node.membership.members.filter { $0.id != node.id && $0.status.isActive }
+      if others.isEmpty { return !(isYoung && hopes) }
+      return others.allSatisfy { member in
+        node.volumeNames.allSatisfy { name in
+          guard let held = node.held(by: member.id, of: name) else { return false }
+          return node.volume(name)?.vector.covers(held) ?? true && node.parcelCount(name) == 0
+        }
+      }
+    }
+  }
+
+  private func startAdmin() async throws {
+    let routes = AdminRoutes(service: self)
+    let server = AdminServer(
+      socket: configuration.admin.socket, http: configuration.admin.http, token: configuration.admin.token,
+      group: group, log: log
+    ) { await routes.answer($0) }
+    admin.withLock { $0 = server }
+    _ = try await server.start()
+  }
+
+  private func takeOrders() {
+    engine.orders.withLock { orders in
+      orders = PeerOrders(
+        carry: { [weak self] name, size in (try? self?.carry(name, sizeBytes: size)) != nil },
+        keys: { [weak self] order in (try? self?.change(order)) != nil })
+    }
+  }
+
+  /// Ends the process in order, as SIGTERM does, once the answer that says so is out.
+  func endSoon() {
+    Task {
+      try? await Task.sleep(for: .milliseconds(100))
+      kill(getpid(), SIGTERM)
+    }
+  }
+
   /// Records everything, unmounts, says goodbye, closes; idempotent.
   public func stop() async {
     let first = isStopped.withLock { isStopped in
@@ -159,6 +225,7 @@ public final class NodeService: Sendable {
       return !isStopped
     }
     guard first else { return }
+    ready.withLock { $0 = false }
     for volume in engine.allVolumes {
       let mount = volume.mount.withLock { mount in
         defer { mount = nil }
@@ -170,6 +237,12 @@ public final class NodeService: Sendable {
     engine.handle(.membership(.leave))
     try? await Task.sleep(for: .milliseconds(300))
     engine.stop()
+    let server = admin.withLock { admin in
+      defer { admin = nil }
+      return admin
+    }
+    engine.events.close()
+    await server?.shutdown()
     await transport.shutdown()
     await gossip.shutdown()
     try? directory.markClean()

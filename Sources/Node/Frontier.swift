@@ -32,7 +32,7 @@ extension Node {
       if let connection = peers[peer]?.connection { effects.append(.close(connection, reason: "the link is blocked")) }
     } else {
       blocked.remove(peer)
-      dials[peer] = nil
+      dials[peer] = Dial(next: .zero, failures: 0)
     }
   }
 

@@ -59,6 +59,10 @@ public enum Message: Hashable, Sendable {
   case fetch(volume: String, [ContentRequest])
   /// The bytes that were asked for; nil when the version is gone.
   case content(volume: String, id: UInt64, ArraySlice<UInt8>?)
+  /// A question of a person, for the receiver's owner.
+  case ask(volume: String, id: UInt64, Question)
+  /// The answer to a question; nil when there is none.
+  case answer(volume: String, id: UInt64, ArraySlice<UInt8>?)
 
   /// Send me this database with all its pages: my own line of it has lost, or I have none.
   case askWhole(volume: String, parcel: UInt64, FileID)
@@ -89,6 +93,8 @@ extension Message {
   private enum Tag: UInt8 {
     case hello = 1
     case have, push, pull, part, partDone, fetch, content, askWhole, whole
+    case ask = 32
+    case answer = 33
   }
 
   /// The message as bytes.
@@ -164,6 +170,17 @@ extension Message {
       writer.writeVarint(parcel)
       writer.write(isLast)
       writer.write(delta)
+    case .ask(let volume, let id, let question):
+      writer.write(Tag.ask.rawValue)
+      writer.writeString(volume)
+      writer.writeVarint(id)
+      writer.writeRaw(question.bytes)
+    case .answer(let volume, let id, let bytes):
+      writer.write(Tag.answer.rawValue)
+      writer.writeString(volume)
+      writer.writeVarint(id)
+      writer.write(bytes != nil)
+      if let bytes { writer.writeBytes(bytes) }
     }
     return writer.bytes
   }
@@ -225,6 +242,15 @@ extension Message {
       self = .whole(
         volume: try reader.readString(atMost: 255), parcel: try reader.readVarint(), isLast: try reader.readBool(),
         try reader.readDelta())
+    case .ask:
+      let volume = try reader.readString(atMost: 255)
+      let id = try reader.readVarint()
+      self = .ask(volume: volume, id: id, try Question(reader.readRaw(reader.remaining)))
+    case .answer:
+      let volume = try reader.readString(atMost: 255)
+      let id = try reader.readVarint()
+      self = .answer(
+        volume: volume, id: id, try reader.readBool() ? try reader.readBytes(atMost: Message.largest) : nil)
     }
   }
 }

@@ -59,6 +59,7 @@ extension Node {
       request(name, at: now, into: &effects)
     case .content(let name, let id, let bytes):
       receive(name, id, bytes, from: peer, at: now, into: &effects)
+    case .ask, .answer: break  // The owner's affair.
     }
   }
 

@@ -15,7 +15,9 @@ struct Grapevine: AsyncParsableCommand {
 
       Exit status: 0 done, 1 the answer is no or it failed, 2 the command line is wrong.
       """,
-    subcommands: [ClusterCommand.self, UpCommand.self])
+    subcommands: [
+      ClusterCommand.self, UpCommand.self, StatusCommand.self, MembersCommand.self, ConflictsCommand.self,
+    ])
 
   /// Parses, runs, and ends the process with 0, 1 or 2.
   static func main() async {

@@ -10,12 +10,13 @@ struct OutputOptions: ParsableArguments {
 
   /// Prints the value as JSON, or the text.
   func print(_ value: some Encodable, text: () -> String) throws {
-    if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-      Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
-    } else {
-      Swift.print(text())
-    }
+    if json { try Self.printJSON(value) } else { Swift.print(text()) }
+  }
+
+  /// Prints the value as JSON.
+  static func printJSON(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 }
