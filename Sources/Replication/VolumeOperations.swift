@@ -184,10 +184,11 @@ extension Volume {
     }
     var after = file
     after.chunks.removeAll(from: 0) { $0.index * UInt64(file.form.chunkSize) >= size }
+    let cuts = after.chunks.elements.count < file.chunks.elements.count
     for write in changed {
       after.chunks[write.index] = Chunk(hash: write.hash, length: write.length, dot: .none)
     }
-    let truncates = after.chunks.elements.count < file.chunks.elements.count || after.size != size
+    let truncates = cuts || after.size != size
     guard !changed.isEmpty || truncates || file.attributes != attributes else { return nil }
 
     let dot = begin(stamp)
