@@ -103,7 +103,15 @@ extension File {
     part.vector = claim
     part.chunks = ChunkTable()
     for element in chunks.elements where isWanted(element.chunk.dot) { part.chunks[element.index] = element.chunk }
-    part.lost = lost.filter { isWanted($0.chunk.dot) || isWanted($0.winner) || isWanted($0.dropped) }
+    if !lost.isEmpty {
+      // A version stands with all that lost at its chunk: what is not listed there was replaced by who had seen it.
+      var indexes = Set(part.chunks.elements.map(\.index))
+      for loser in lost where isWanted(loser.chunk.dot) || isWanted(loser.winner) || isWanted(loser.dropped) {
+        indexes.insert(loser.index)
+      }
+      let cut = part.truncationDot == .none ? UInt64.max : truncation
+      part.lost = lost.filter { indexes.contains($0.index) || $0.index * UInt64(form.chunkSize) >= cut }
+    }
     let needed = part.referredDots
     part.notes = notes.filter { needed.contains($0.key) }
     return part

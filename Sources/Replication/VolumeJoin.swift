@@ -61,12 +61,22 @@ extension File {
       return did(truncationDot, see: incoming.dot) ? .stale : .losesUnseen
     }
     guard let held else { return .wins(lost: nil) }
-    let differs = held.hash != incoming.hash || held.length != incoming.length
     if does(incoming.dot, beat: held.dot) {
-      return .wins(lost: differs && !did(incoming.dot, see: held.dot) ? held : nil)
+      return .wins(lost: did(incoming.dot, see: held.dot) ? nil : held)
     }
-    return differs && !did(held.dot, see: incoming.dot) ? .losesUnseen : .stale
+    return did(held.dot, see: incoming.dot) ? .stale : .losesUnseen
   }
+
+  /// The versions of a chunk that stand here, and the truncation that reaches it: what may have replaced others.
+  private func standing(at index: UInt64) -> [Dot] {
+    var dots = lost.filter { $0.index == index }.map(\.chunk.dot)
+    if let chunk = chunks[index] { dots.append(chunk.dot) }
+    if truncationDot != .none, index * UInt64(form.chunkSize) >= truncation { dots.append(truncationDot) }
+    return dots
+  }
+
+  /// Whether one of the changes was made by somebody who had seen the version.
+  private func isSeen(_ dot: Dot, by changes: [Dot]) -> Bool { changes.contains { $0 != dot && did($0, see: dot) } }
 
   /// One of its chunks as wanted content.
   public func want(_ chunk: Chunk, at index: UInt64, isLost: Bool) -> WantedContent {
@@ -82,6 +92,7 @@ extension File {
   /// Joins what another node tells of this file; says what must happen to bytes.
   mutating func join(_ other: File, into work: inout [ContentWork]) {
     let seen = vector
+    let stood = other.lost.map { standing(at: $0.index) }
     notes.merge(other.notes) { mine, _ in mine }
     if does(other.attributesDot, beat: attributesDot) {
       attributes = other.attributes
@@ -105,7 +116,13 @@ extension File {
         work.append(.keepSent(id, index: element.index, element.chunk))
       }
     }
-    for loser in other.lost { take(loser, into: &work) }
+    // What lost is listed unless somebody who saw it as the version that counts replaced it: then it is not on the list
+    // that comes with his change. So the list, too, is a function of the changes and not of their order.
+    for (loser, standing) in zip(other.lost, stood) { take(loser, unlessSeenBy: standing, into: &work) }
+    lost = lost.filter { mine in
+      !isSeen(mine.chunk.dot, by: other.standing(at: mine.index))
+        || other.lost.contains { $0.index == mine.index && $0.chunk.dot == mine.chunk.dot }
+    }
     buried.merge(other.buried)
     vector.merge(other.vector)
     marks.merge(other.marks)
@@ -126,11 +143,12 @@ extension File {
     chunks.removeAll(from: first) { before.does(dot, beat: $0.chunk.dot) }
   }
 
-  private mutating func take(_ loser: LostChunk, into work: inout [ContentWork]) {
+  private mutating func take(_ loser: LostChunk, unlessSeenBy stood: [Dot], into work: inout [ContentWork]) {
     if let place = lost.firstIndex(where: { $0.index == loser.index && $0.chunk.dot == loser.chunk.dot }) {
       lost[place].dropped = max(lost[place].dropped, loser.dropped)
       return
     }
+    guard !isSeen(loser.chunk.dot, by: stood) else { return }
     lost.append(loser)
     lost.sort { ($0.index, $0.chunk.dot) < ($1.index, $1.chunk.dot) }
     if loser.dropped == .none { work.append(.keepSent(id, index: loser.index, loser.chunk)) }

@@ -201,6 +201,11 @@ extension Volume {
       touched.insert(.chunk(id, write.index))
       learn(after.chunks[write.index]!, of: id, at: write.index)
     }
+    after.lost.removeAll { loser in
+      guard let replaced = file.chunks[loser.index], loser.dropped == .none else { return false }
+      return after.chunks[loser.index] != replaced && replaced.hash == loser.chunk.hash
+        && replaced.length == loser.chunk.length
+    }
     if truncates {
       for element in file.chunks.elements where after.chunks[element.index] == nil {
         touched.insert(.chunk(id, element.index))
