@@ -103,6 +103,11 @@ extension File {
     part.vector = claim
     part.chunks = ChunkTable()
     for element in chunks.elements where isWanted(element.chunk.dot) { part.chunks[element.index] = element.chunk }
+    if !form.isDatabase, !isWanted(truncationDot) {
+      // Somebody else's truncation comes with all the rest of that change, or half of it would show.
+      part.truncation = 0
+      part.truncationDot = .none
+    }
     if !lost.isEmpty {
       // A version stands with all that lost at its chunk: what is not listed there was replaced by who had seen it.
       var indexes = Set(part.chunks.elements.map(\.index))
