@@ -50,6 +50,7 @@ let package = Package(
         .product(name: "X509", package: "swift-certificates"),
       ]),
     room("Node", ["Causality", "Wire", "Membership", "Replication"]),
+    room("Simulator", ["Causality", "Wire", "Membership", "Replication", "Node"]),
 
     room("Databases", ["CSQLite"]),
     room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
@@ -64,7 +65,8 @@ let package = Package(
     .executableTarget(
       name: "grapevine",
       dependencies: [
-        "Admin", "Daemon", "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Admin", "Causality", "Daemon", "Simulator", "Transport", logging,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
     tests("AdminTests", ["Admin", logging] + nio),
@@ -81,6 +83,7 @@ let package = Package(
     tests("MembershipTests", ["Causality", "Membership", "Wire"]),
     tests("WireTests", ["Wire"]),
     tests("ReplicationTests", ["Replication", "Causality", "Wire"]),
+    tests("SimulatorTests", ["Causality", "Simulator"]),
     tests("StorageTests", ["Storage", "Replication", "Causality"]),
     tests("TidyTests", []),
   ]

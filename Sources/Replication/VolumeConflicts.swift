@@ -44,7 +44,8 @@ extension Volume {
       }
       for loser in file.lost where loser.dropped == .none {
         // Both sides wrote the same: nobody misses anything while it stands.
-        if let now = file.chunks[loser.index], now.hash == loser.chunk.hash, now.length == loser.chunk.length { continue }
+        let now = file.chunks[loser.index]
+        if now?.hash == loser.chunk.hash, now?.length == loser.chunk.length { continue }
         found.append(
           Conflict(
             kind: .chunk(file.id, index: loser.index, loser.chunk, winner: loser.winner), path: file.home,

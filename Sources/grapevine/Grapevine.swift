@@ -17,6 +17,7 @@ struct Grapevine: AsyncParsableCommand {
       """,
     subcommands: [
       ClusterCommand.self, UpCommand.self, StatusCommand.self, MembersCommand.self, ConflictsCommand.self,
+      SimulateCommand.self,
     ])
 
   /// Parses, runs, and ends the process with 0, 1 or 2.
