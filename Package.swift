@@ -86,5 +86,7 @@ let package = Package(
     tests("SimulatorTests", ["Causality", "Simulator"]),
     tests("StorageTests", ["Storage", "Replication", "Causality"]),
     tests("TidyTests", []),
+    .testTarget(
+      name: "ClusterTests", dependencies: ["grapevine"], exclude: ["Scripts"], swiftSettings: strict),
   ]
 )
