@@ -65,7 +65,7 @@ let package = Package(
     .executableTarget(
       name: "grapevine",
       dependencies: [
-        "Admin", "Causality", "Daemon", "Simulator", "Transport", logging,
+        "Admin", "CFuse", "CSQLite", "Causality", "Daemon", "Simulator", "Transport", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -74,7 +74,7 @@ let package = Package(
     tests("DatabasesTests", ["Databases", "CSQLite", "Causality", "DatabaseTool"]),
     .executableTarget(
       name: "DatabaseTool", dependencies: ["Databases"], path: "Tests/DatabaseTool", swiftSettings: strict),
-    tests("DaemonTests", ["Causality", "Daemon", "Transport"]),
+    tests("DaemonTests", ["Admin", "Causality", "Daemon", "Node", "Replication", "Transport", logging]),
     tests(
       "GrapevineTests",
       ["Admin", "grapevine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),

@@ -77,6 +77,7 @@ public struct ClusterFiles: Sendable {
 
   private struct Record: Codable {
     var local: Bool
+    var firstPort: Int?
     var volume: NewVolume?
     var nodes: [Node]
   }
@@ -89,9 +90,11 @@ public struct ClusterFiles: Sendable {
   public var nodes: [Node] { record.nodes }
   private var record: Record
 
-  /// Makes a mesh with one node a site. `local` puts all of them on this machine, each with ports of its own.
+  /// Makes a mesh with one node a site. `local` puts all of them on this machine, each with ports of its own: ten for
+  /// each node, from `firstPort` on.
   public static func create(
-    name: String, sites: [Site], directory: String, local: Bool = false, volume: NewVolume? = nil
+    name: String, sites: [Site], directory: String, local: Bool = false, firstPort: Int = 7_946,
+    volume: NewVolume? = nil
   ) throws -> ClusterFiles {
     guard !sites.isEmpty else {
       throw ClusterError(
@@ -116,7 +119,8 @@ public struct ClusterFiles: Sendable {
     let authority = try MeshAuthority.create(name: name)
     for site in sites { try check(site) }
     var files = ClusterFiles(
-      directory: directory, authority: authority, record: Record(local: local, volume: volume, nodes: []))
+      directory: directory, authority: authority,
+      record: Record(local: local, firstPort: firstPort, volume: volume, nodes: []))
     var planned: [Node] = []
     for site in sites { planned.append(try files.plan(nil, site, after: planned)) }
     try authority.save(to: "\(directory)/authority")
@@ -180,7 +184,9 @@ public struct ClusterFiles: Sendable {
         remedy: "Choose another name, or move that directory away.")
     }
     var address = Self.address(of: site.host)
-    if record.local { address = Endpoint(host: "127.0.0.1", port: 7_946 + 10 * others.count) }
+    if record.local {
+      address = Endpoint(host: "127.0.0.1", port: (record.firstPort ?? 7_946) + 10 * others.count)
+    }
     return Node(
       name: name, region: site.region, id: NodeID(UInt64.random(in: 1...UInt64.max)).description,
       directory: nodeDirectory, address: site.host.isEmpty && !record.local ? "" : address?.description ?? "")

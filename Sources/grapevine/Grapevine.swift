@@ -16,8 +16,10 @@ struct Grapevine: AsyncParsableCommand {
       Exit status: 0 done, 1 the answer is no or it failed, 2 the command line is wrong.
       """,
     subcommands: [
-      ClusterCommand.self, UpCommand.self, StatusCommand.self, MembersCommand.self, ConflictsCommand.self,
-      SimulateCommand.self,
+      ClusterCommand.self, UpCommand.self, RunCommand.self, DemoCommand.self, StatusCommand.self, MembersCommand.self,
+      VolumesCommand.self, VolumeCommand.self, DoctorCommand.self, ChunksCommand.self, DivergeCommand.self,
+      ConflictsCommand.self, PositionCommand.self, WaitCommand.self, LeaveCommand.self, ForgetCommand.self,
+      LinkCommand.self, KeysCommand.self, SimulateCommand.self,
     ])
 
   /// Parses, runs, and ends the process with 0, 1 or 2.
