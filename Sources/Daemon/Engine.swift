@@ -31,6 +31,7 @@ public final class Engine: Sendable {
   let alarms = Mutex<[NodeAlarm: UInt64]>([:])
   let staging = Staging()
   let asking = Asking()
+  let holderNotes = HolderNotes()
   let events = EventHub()
   let orders = Mutex<PeerOrders?>(nil)
   let originNames = Mutex<[String: [NodeID: NodeID]]>([:])
@@ -157,6 +158,7 @@ public final class Engine: Sendable {
 
   /// Forgets what every node has seen go.
   private func collect(_ volume: CarriedVolume) {
+    guard storeHolders(of: volume.name) else { return }
     let pinned = volume.mount.withLock { $0 }?.openFiles ?? []
     let gone = core.withLock { node, _ in node.collect(volume.name) { pinned.contains($0) } }
     guard !gone.isEmpty else { return }

@@ -97,6 +97,10 @@ extension Engine {
     case .summary(let top, let after, let includesEntries):
       return summary(of: volume, below: top, after: after, includesEntries: includesEntries)?.bytes
     case .carry(let size): return orders.withLock { $0 }?.carry(volume, size) ?? false ? [] : nil
+    case .forget(let node):
+      guard read({ $0.id }) != node else { return nil }
+      forget(node)
+      return []
     case .keys(let order): return orders.withLock { $0 }?.keys(order) ?? false ? [] : nil
     }
   }

@@ -48,6 +48,7 @@ public final class NodeService: Sendable {
     do {
       try await service.startAdmin()
       try service.carryVolumes()
+      try service.engine.recallHolders()
       try service.mountVolumes()
       service.takeOrders()
       service.engine.start(join: configuration.mesh.join.flatMap { Self.addresses($0) })

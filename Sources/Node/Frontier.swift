@@ -4,18 +4,39 @@ import Causality
 import Replication
 
 extension Node {
-  /// The vector covered by every active or away member, when everything that any of them had is held here too.
+  /// The vector covered by every other node that carries the volume, when everything that any of them had is held here
+  /// too. A node that left counts until it is forgotten: it comes back with what it had.
   ///
   /// What lies below it can never meet a change made without having seen it. Nil while some member's vector is
   /// unknown, or holds what is not here yet.
   public func frontier(of name: String) -> VersionVector? {
-    guard let own = syncs[name]?.volume.vector else { return nil }
+    guard let sync = syncs[name] else { return nil }
+    let own = sync.volume.vector
     var frontier = own
-    for member in membership.members where member.id != id && member.status != .left {
-      guard let held = syncs[name]!.held[member.id], own.covers(held) else { return nil }
+    for holder in holders(of: name) {
+      guard let held = sync.held[holder], own.covers(held) else { return nil }
       frontier = frontier.meet(held)
     }
     return frontier
+  }
+
+  /// Every other node that ever said what it holds of the volume, and every member that has not left.
+  public func holders(of name: String) -> [NodeID] {
+    var holders = Set(membership.members.filter { $0.status != .left }.map(\.id))
+    if let held = syncs[name]?.held { holders.formUnion(held.keys) }
+    holders.remove(id)
+    return holders.sorted()
+  }
+
+  /// Takes in what a node held in an earlier life of this one, unless it has said more since.
+  public mutating func remember(_ holder: NodeID, holding vector: VersionVector, of name: String) {
+    guard holder != id, syncs[name] != nil, syncs[name]!.held[holder] == nil else { return }
+    syncs[name]!.held[holder] = vector
+  }
+
+  /// A node is gone for good: nothing is kept for it any more.
+  public mutating func forget(_ holder: NodeID) {
+    for name in volumeNames { syncs[name]!.held[holder] = nil }
   }
 
   /// Forgets what every node has seen go; returns the files whose bytes may go.

@@ -12,6 +12,8 @@ public enum Question: Hashable, Sendable {
   case carry(sizeBytes: UInt64)
   /// Change the ring of gossip keys. Answer: empty.
   case keys(KeyOrder)
+  /// A node is gone for good: keep nothing for it. Answer: empty.
+  case forget(NodeID)
 
   /// What is to be done with a gossip key.
   public enum KeyOrder: Hashable, Sendable {
@@ -25,7 +27,7 @@ public enum Question: Hashable, Sendable {
 
   private enum Tag: UInt8 {
     case summary = 1
-    case carry, install, use, remove
+    case carry, install, use, remove, forget
   }
 
   /// The question as bytes.
@@ -50,6 +52,9 @@ public enum Question: Hashable, Sendable {
     case .keys(.remove(let text)):
       writer.write(Tag.remove.rawValue)
       writer.writeString(text)
+    case .forget(let node):
+      writer.write(Tag.forget.rawValue)
+      writer.write(node)
     }
     return writer.bytes
   }
@@ -67,6 +72,7 @@ public enum Question: Hashable, Sendable {
     case .install: self = .keys(.install(try reader.readString(atMost: 64)))
     case .use: self = .keys(.use(try reader.readString(atMost: 64)))
     case .remove: self = .keys(.remove(try reader.readString(atMost: 64)))
+    case .forget: self = .forget(try reader.readNodeID())
     }
   }
 }

@@ -39,8 +39,8 @@ struct ForgetCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "forget", abstract: "Declare a member gone for good.",
     discussion: """
-      The others stop to look for it, and stop to keep for it what they have deleted. Only a member that is not alive
-      can be forgotten. If it starts again it is taken back in.
+      The others stop looking for it, and stop keeping for it the traces of what was deleted. Only a member that is
+      not alive can be forgotten. It must not come back with its old data: remove its data directory first.
 
       Example:
         grapevine forget syd-1
@@ -54,6 +54,10 @@ struct ForgetCommand: ParsableCommand {
 
   func run() throws {
     let report = try admin.client().json(ToldReport.self, "POST", "/v1/forget", query: ["node": node])
-    try output.print(report) { "\(report.done.joined()) is forgotten." }
+    try output.print(report) {
+      "\(node) is forgotten by \(report.done.joined(separator: ", "))."
+        + (report.failed.isEmpty ? "" : "\nNOT by \(report.failed.joined(separator: ", ")): repeat it there.")
+    }
+    if !report.failed.isEmpty { throw ExitCode(1) }
   }
 }

@@ -24,8 +24,8 @@ private let arrows: [String: [String]] = [
 
 /// What is not of the house, and the only rooms that may know it.
 private let outside: [String: [String]] = [
-  "CFuse": ["Mount"],
-  "CSQLite": ["Storage", "Databases"],
+  "CFuse": ["Mount", "grapevine"],
+  "CSQLite": ["Storage", "Databases", "grapevine"],
   "ArgumentParser": ["grapevine"],
   "TOMLKit": ["Daemon"],
   "Crypto": ["Storage", "Transport"],

@@ -27,13 +27,7 @@ extension AdminRoutes {
         409, "the keys are not changed", Self.why(error),
         "Look at `grapevine keys list`; a key is 64 hexadecimal digits.")
     }
-    var told = ToldReport(done: [service.name], failed: [])
-    let members = engine.read { node in node.membership.members.filter { $0.id != node.id && $0.status != .left } }
-    for member in members {
-      let answer = await engine.ask(member.id, .keys(order), of: "", milliseconds: 5_000)
-      if answer == nil { told.failed.append(member.card.name) } else { told.done.append(member.card.name) }
-    }
-    return told
+    return await tell(.keys(order), of: "")
   }
 
   private static func why(_ error: any Error) -> String {

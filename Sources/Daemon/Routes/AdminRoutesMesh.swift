@@ -89,7 +89,18 @@ extension AdminRoutes {
     return ToldReport(done: [service.name], failed: [])
   }
 
-  func forget(_ request: AdminRequest) throws -> ToldReport {
+  /// Has every other member do what this node has done.
+  func tell(_ question: Question, of volume: String) async -> ToldReport {
+    var told = ToldReport(done: [service.name], failed: [])
+    let members = engine.read { node in node.membership.members.filter { $0.id != node.id && $0.status != .left } }
+    for member in members {
+      let answer = await engine.ask(member.id, question, of: volume, milliseconds: 5_000)
+      if answer == nil { told.failed.append(member.card.name) } else { told.done.append(member.card.name) }
+    }
+    return told
+  }
+
+  func forget(_ request: AdminRequest) async throws -> ToldReport {
     let member = try member(request.query["node"])
     guard member.id != service.identity.node else {
       throw RouteRefusal(
@@ -100,7 +111,7 @@ extension AdminRoutes {
         409, "\(member.card.name) is not forgotten", "it is \(member.status)", "Stop it first: `grapevine leave` there."
       )
     }
-    engine.handle(.membership(.forget(member.id)))
-    return ToldReport(done: [member.card.name], failed: [])
+    engine.forget(member.id)
+    return await tell(.forget(member.id), of: "")
   }
 }

@@ -25,13 +25,7 @@ extension AdminRoutes {
       throw RouteRefusal(409, "no volume was made", "this node carries \(name) already", "Choose another name.")
     }
     try service.carry(name, sizeBytes: bytes)
-    var told = ToldReport(done: [service.name], failed: [])
-    let members = engine.read { node in node.membership.members.filter { $0.id != node.id && $0.status != .left } }
-    for member in members {
-      let answer = await engine.ask(member.id, .carry(sizeBytes: bytes), of: name, milliseconds: 5_000)
-      if answer == nil { told.failed.append(member.card.name) } else { told.done.append(member.card.name) }
-    }
-    return told
+    return await tell(.carry(sizeBytes: bytes), of: name)
   }
 }
 
