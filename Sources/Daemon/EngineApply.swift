@@ -182,7 +182,11 @@ extension Engine {
           descriptors[file] = descriptor
           let offset = index * UInt64(form.chunkSize)
           try write(chunk, file, index, offset, parcel, volume, form.isFresh, descriptor)
-          changed.append((file, Int64(offset), Int64(chunk.length)))
+          // A chunk that was the last of a cut file is short; where the file goes on after it there is nothing.
+          let end = offset + UInt64(chunk.length)
+          let limit = max(end, min(form.size, offset + UInt64(form.chunkSize)))
+          if end < limit { ContentStore.punch(descriptor, at: Int64(end), length: Int64(limit - end)) }
+          changed.append((file, Int64(offset), Int64(limit - offset)))
         case .erase(let file, let index):
           guard let form = joined.forms[file] else { continue }
           let descriptor = try descriptors[file] ?? volume.content.open(file, create: true)
