@@ -103,6 +103,13 @@ struct Cluster: Sendable {
     return try await cell.run("on \(name) bash -euo pipefail -c 'cd \(mount(name)); \(text)'", seconds: seconds)
   }
 
+  /// Whether some file beneath a path of the volume, or something that lost its place there, holds the text.
+  func find(_ text: String, in path: String, on name: String) async throws -> Bool {
+    let found = try await cell.run(
+      "python3 $scripts/conflicts.py $binary $mesh/\(name)/grapevine.sock \(mount(name)) \(path) \(text)")
+    return found == "found"
+  }
+
   /// Waits until the trees of the nodes, or of all, are the same down to times, owners, attributes and links. Returns
   /// how many names they have. The bound is for a machine that has much else to do: it decides nothing but failure.
   @discardableResult

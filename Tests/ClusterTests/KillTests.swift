@@ -14,9 +14,10 @@ extension ClusterTests {
         for round in 0..<Self.kills {
           let victim = cluster.names[round % cluster.names.count]
           let others = cluster.names.filter { $0 != victim }
-          let delay = Double(Int.random(in: 100...900, using: &random)) / 1_000
+          let delay = Double(Int.random(in: 200...1_000, using: &random)) / 1_000
           let writers = cluster.names.map { name in
             """
+            : >>$mesh/\(name).acks
             python3 $scripts/load.py write \(cluster.mount(name))/\(name) $mesh/\(name).acks >/dev/null & \
             writer_\(name.replacing("-", with: "_"))=$!
             """

@@ -12,17 +12,19 @@ struct Pair: Sendable, CustomTestStringConvertible {
   let right: String
   /// What must hold afterwards on every node: a script in the directory of the pair.
   let after: String
+  /// What must be found on every node, in the tree or among the conflicts.
+  var kept: [String] = []
   var testDescription: String { name }
 
   static let all: [Pair] = [
     Pair(
       name: "create and create", before: "true", left: "echo left >f", right: "echo right >f",
-      after: "grep -qx 'left\\|right' f && [ $(wc -l <f) = 1 ]"),
+      after: "grep -qx 'left\\|right' f && [ $(wc -l <f) = 1 ]", kept: ["left", "right"]),
     Pair(
       name: "edit and edit of one chunk", before: "seq 1000 >f",
       left: "printf LEFT | dd of=f bs=1 seek=10 conv=notrunc",
       right: "printf RIGHT | dd of=f bs=1 seek=900 conv=notrunc",
-      after: "[ $(stat -c %s f) = 3893 ] && grep -q 'LEFT\\|RIGHT' f"),
+      after: "[ $(stat -c %s f) = 3893 ] && grep -q 'LEFT\\|RIGHT' f", kept: ["LEFT", "RIGHT"]),
     Pair(
       name: "edits of different chunks", before: "head -c 1000000 /dev/zero >f",
       left: "printf LEFT | dd of=f bs=1 seek=10 conv=notrunc",
@@ -30,10 +32,11 @@ struct Pair: Sendable, CustomTestStringConvertible {
       after: "grep -aq LEFT f && grep -aq RIGHT f && [ $(stat -c %s f) = 1000000 ]"),
     Pair(
       name: "atomic replace and atomic replace", before: "echo old >f", left: "echo left >t && mv t f",
-      right: "echo right >u && mv u f", after: "grep -qx 'left\\|right' f && [ $(ls | wc -l) = 1 ]"),
+      right: "echo right >u && mv u f", after: "grep -qx 'left\\|right' f && [ $(ls | wc -l) = 1 ]",
+      kept: ["left", "right"]),
     Pair(
       name: "append and append", before: "echo start >f", left: "echo left >>f", right: "echo right >>f",
-      after: "grep -qx start f && grep -q 'left\\|right' f"),
+      after: "grep -qx start f && grep -q 'left\\|right' f", kept: ["left", "right"]),
     Pair(
       name: "delete and edit", before: "echo old >f", left: "rm f", right: "echo more >>f",
       after: "grep -qx old f && grep -qx more f"),
@@ -44,7 +47,7 @@ struct Pair: Sendable, CustomTestStringConvertible {
       name: "delete and delete", before: "echo old >f", left: "rm f", right: "rm f", after: "[ ! -e f ]"),
     Pair(
       name: "file and directory", before: "true", left: "echo left >f", right: "mkdir f && echo right >f/g",
-      after: "[ -f f ] || grep -qx right f/g"),
+      after: "[ -f f ] || grep -qx right f/g", kept: ["left", "right"]),
     Pair(
       name: "rename and rename", before: "echo old >f", left: "mv f left", right: "mv f right",
       after: "[ ! -e f ] && (cat left right 2>/dev/null; true) | grep -q old"),
@@ -90,6 +93,10 @@ extension ClusterTests {
             let holds = try await cluster.on(
               name, "cd \(directory(index)); if { \(pair.after); }; then echo holds; else ls -l; head -c 200 *; fi")
             #expect(holds == "holds", "\(pair.name) on \(name)")
+            for text in pair.kept {
+              let found = try await cluster.find(text, in: directory(index), on: name)
+              #expect(found, "\(pair.name): nothing on \(name) holds \(text) any more")
+            }
           }
         }
         try await cluster.stopAll()
