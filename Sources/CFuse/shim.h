@@ -20,6 +20,7 @@
 #define GRAPEVINE_SEEK_HOLE 4
 #define GRAPEVINE_AT_EMPTY_PATH 0x1000
 #define GRAPEVINE_O_PATH 010000000
+#define GRAPEVINE_O_TMPFILE 020200000
 
 static inline ssize_t grapevine_copy_file_range(
     int from, int64_t *from_offset, int to, int64_t *to_offset, size_t length) {

@@ -61,6 +61,7 @@ extension FileSystem {
     let old = inode.state.with { inode.size }
     if size == 0 && old > 0 { return try empty(inode) }
     guard UInt64(size) != old else { return }
+    try detachIfUnlinked(inode)
     try withDescriptor(inode, create: true) { (descriptor) throws(Refusal) in
       guard ftruncate(descriptor!, size) == 0 else { throw Refusal(errno) }
     }
@@ -69,8 +70,10 @@ extension FileSystem {
 
   /// Empties a file, with `writing` held: it gets a new id, so that two concurrent rewrites are never mixed.
   func empty(_ inode: Inode) throws(Refusal) {
-    let isUnlinked = inode.state.with { inode.isUnlinked }
+    let (isUnlinked, hasChanges) = inode.state.with { (inode.isUnlinked, !inode.dirty.isEmpty) }
     if !isUnlinked {
+      // Peers may still ask for what is recorded of the old file: its bytes must be what the records say.
+      if hasChanges, hasRecordedBytes(inode) { try? captureHeld(inode, durably: false) }
       let now = FileTime(currentTime())
       let isRenewed = try change { volume, stamp in
         let (old, attributes) = inode.state.with { () -> (FileID, Attributes) in
@@ -84,6 +87,7 @@ extension FileSystem {
           inode.file = new
           inode.size = 0
           inode.recordedSize = 0
+          inode.staleSize = nil
           inode.blocks = nil
           inode.isUnsynchronised = false
           if inode.descriptor >= 0 { inode.retired.append(inode.descriptor) }
@@ -94,6 +98,7 @@ extension FileSystem {
       }
       if isRenewed { return dropChanges(inode) }
     }
+    try detachIfUnlinked(inode)
     try withDescriptor(inode, create: true) { (descriptor) throws(Refusal) in
       guard ftruncate(descriptor!, 0) == 0 else { throw Refusal(errno) }
     }

@@ -89,7 +89,9 @@ extension FileSystem {
       let writes = try chunkWrites(inode, taken)
       if durably { try synchronise(inode) }
       try change { volume, stamp in
-        guard let file = volume.files[taken.file], volume.linkCount(taken.file) > 0 else { return }
+        guard let file = volume.files[taken.file], volume.linkCount(taken.file) > 0 || file.hasUnseenChanges else {
+          return
+        }
         let wanted = writes.filter { !$0.hash.isZeros || file.chunks[$0.index] != nil }
         try volume.commit(taken.file, wanted, size: taken.size, attributes: taken.attributes, at: stamp())
       }

@@ -60,6 +60,7 @@ extension FileSystem {
   private func write(
     _ inode: Inode, _ form: FileForm, _ bytes: UnsafeRawBufferPointer, _ range: Range<UInt64>, clearsPrivileges: Bool
   ) throws(Refusal) -> Bool {
+    try detachIfUnlinked(inode)
     inode.state.lock()
     let descriptor: Int32
     let growth = inode.growth(byWriting: range, form)

@@ -25,6 +25,8 @@ final class FileSystem: @unchecked Sendable {
   /// Threads of this process that are at work on the mount itself, so that their requests change nothing.
   let internalThreads = Mutex<Set<Int>>([])
   let internalCount = Atomic<Int>(0)
+  /// Held while a remote change is applied: one at a time.
+  let applying = Lock()
   let bufferKey: pthread_key_t
   /// libfuse's session; set before the first request, valid while anybody notifies.
   nonisolated(unsafe) var session: OpaquePointer?
@@ -106,10 +108,10 @@ final class FileSystem: @unchecked Sendable {
       }
     case .file(let id):
       guard let file = volume.files[id] else { return nil }
-      return table.look(id) { number in
+      return table.look(id) { number, gate in
         Inode(
           number: number, kind: .file(file.form), file: id, attributes: file.attributes, changed: file.changeTime,
-          size: file.size)
+          size: file.size, gate: gate)
       }
     }
   }
@@ -124,7 +126,9 @@ final class FileSystem: @unchecked Sendable {
       for name in volume.entries(of: path) where volume[path.appending(name)] == .directory { count += 1 }
       inode.subdirectories = count
       return 2 + count
-    case .file: return volume.linkCount(inode.state.with { inode.file })
+    case .file:
+      let (file, isDetached) = inode.state.with { (inode.file, inode.isDetached) }
+      return isDetached ? 0 : volume.linkCount(file)
     case .virtualDirectory: return 2
     case .virtualFile: return 1
     }

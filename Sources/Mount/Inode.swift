@@ -23,7 +23,7 @@ final class Inode: @unchecked Sendable {
   let number: UInt64
   let kind: InodeKind
   /// Held by whoever changes content or size, and while a remote change is applied. Attributes and reads do not need it.
-  let writing = Lock()
+  let writing: Lock
   /// Guards all that follows but what says otherwise. Held briefly.
   let state = Lock()
 
@@ -44,6 +44,10 @@ final class Inode: @unchecked Sendable {
   var writers = 0
   /// No name leads here any more: what is written is not recorded.
   var isUnlinked = false
+  /// Written after the last name went: the bytes are in a file of their own, apart from those that are recorded.
+  var isDetached = false
+  /// A peer's change is being applied to it for the first time: it opens when that is done.
+  var isGated = false
 
   /// The size that the kernel believes, while a remote change has made it another.
   var staleSize: UInt64?
@@ -75,7 +79,12 @@ final class Inode: @unchecked Sendable {
   /// Allocated 512-byte blocks; nil when they must be counted again.
   var blocks: UInt64?
 
-  init(number: UInt64, kind: InodeKind, file: FileID = .none, attributes: Attributes, changed: FileTime, size: UInt64) {
+  init(
+    number: UInt64, kind: InodeKind, file: FileID = .none, attributes: Attributes, changed: FileTime, size: UInt64,
+    gate: Lock? = nil
+  ) {
+    writing = gate ?? Lock()
+    isGated = gate != nil
     self.number = number
     self.kind = kind
     self.file = file

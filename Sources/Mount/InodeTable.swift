@@ -15,6 +15,7 @@ final class InodeTable: @unchecked Sendable {
   private var inodes: [UInt64: Inode] = [:]
   private var files: [FileID: Inode] = [:]
   private var directories: [Path: Inode] = [:]
+  private var gates: [FileID: Lock] = [:]
 
   static let virtualNames = ["lag", "position", "status"]
 
@@ -55,13 +56,13 @@ final class InodeTable: @unchecked Sendable {
   var all: [Inode] { lock.with { Array(inodes.values) } }
 
   /// The inode of a file with one more lookup; `make` supplies it when there is none.
-  func look(_ file: FileID, make: (_ number: UInt64) -> Inode) -> Inode {
+  func look(_ file: FileID, make: (_ number: UInt64, _ gate: Lock?) -> Inode) -> Inode {
     lock.with {
       if let inode = files[file] {
         inode.lookups += 1
         return inode
       }
-      let inode = make(freeNumber(Self.number(of: file)))
+      let inode = make(freeNumber(Self.number(of: file)), gates[file])
       inodes[inode.number] = inode
       files[file] = inode
       inode.lookups = 1
@@ -137,6 +138,45 @@ final class InodeTable: @unchecked Sendable {
     lock.with {
       if files[old] === inode { files[old] = nil }
       files[new] = inode
+    }
+  }
+
+  /// A file that was written after its last name went has a name again: the name leads to an inode of its own.
+  func abandon(_ inode: Inode, _ file: FileID) {
+    lock.with {
+      if files[file] === inode { files[file] = nil }
+    }
+  }
+
+  /// Holds files for a remote change: those with an inode stay in the table, and those without get a lock that an inode
+  /// made meanwhile takes for its own.
+  func hold(_ wanted: [FileID]) -> [Inode] {
+    lock.with {
+      var held: [Inode] = []
+      for file in wanted {
+        if let inode = files[file] {
+          inode.state.with { inode.pins += 1 }
+          held.append(inode)
+        } else if gates[file] == nil {
+          let gate = Lock()
+          gate.lock()
+          gates[file] = gate
+        }
+      }
+      return held
+    }
+  }
+
+  /// Ends `hold` for files that had no inode: `body` sees those that were made meanwhile before they can be changed.
+  func openGates(_ wanted: [FileID], _ body: (Inode) -> Void) {
+    for file in wanted {
+      let (inode, gate) = lock.with { (files[file], gates[file]) }
+      guard let gate else { continue }
+      if let inode { body(inode) }
+      lock.with { gates[file] = nil }
+      // An inode made between the two looks knows the change already.
+      if let made = find(file) { made.state.with { made.isGated = false } }
+      gate.unlock()
     }
   }
 

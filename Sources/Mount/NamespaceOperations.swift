@@ -51,7 +51,7 @@ extension FileSystem {
       let path = try path(name, in: directory)
       let id = try volume.createFile(path, form, attributes, at: stamp())
       let changed = attributes.modified
-      return table.look(id) { number in
+      return table.look(id) { number, _ in
         Inode(number: number, kind: .file(form), file: id, attributes: attributes, changed: changed, size: 0)
       }
     }
@@ -176,7 +176,8 @@ extension FileSystem {
       try checkOrdinary(name, in: directory)
       let links = try change { volume, stamp in
         let path = try path(name, in: directory)
-        let file = inode.state.with { inode.file }
+        let (file, isDetached) = inode.state.with { (inode.file, inode.isDetached) }
+        if isDetached { throw Refusal(ENOENT) }
         try volume.link(file, at: path, stamp: stamp())
         inode.state.with { inode.isUnlinked = false }
         return volume.linkCount(file)
@@ -194,14 +195,15 @@ extension FileSystem {
     let directory = table.inode(parent)
     do throws(Refusal) {
       try checkOrdinary(name, in: directory)
-      try captureBeforeLoss(name, in: directory)
-      let gone = try change { volume, stamp in
-        let path = try path(name, in: directory)
-        guard case .file(let id)? = volume[path] else {
-          throw Refusal(volume[path] == nil ? ENOENT : EISDIR)
+      let gone = try taking(name, from: directory) { () throws(Refusal) -> Inode? in
+        try change { volume, stamp in
+          let path = try path(name, in: directory)
+          guard case .file(let id)? = volume[path] else {
+            throw Refusal(volume[path] == nil ? ENOENT : EISDIR)
+          }
+          try volume.unlink(path, at: stamp())
+          return markUnlinked(id, in: volume)
         }
-        try volume.unlink(path, at: stamp())
-        return markUnlinked(id, in: volume)
       }
       if let gone { touchChangeTime(gone) }
       touchDirectory(directory)
@@ -223,17 +225,25 @@ extension FileSystem {
     return inode
   }
 
-  /// Before a file of which peers know content loses a name, what was written to it is recorded: should a peer's unseen
-  /// write bring it back, it comes back as it was.
-  func captureBeforeLoss(_ name: [UInt8], in directory: Inode) throws(Refusal) {
+  /// Takes a name from a file while nobody writes to it. What was written to a file of which peers know content is
+  /// recorded first: they may still ask for it, and a write that its remover did not see may bring it back.
+  func taking<R>(
+    _ name: [UInt8], from directory: Inode, _ body: () throws(Refusal) -> R
+  ) throws(Refusal) -> R {
     let inode: Inode? = try read { volume throws -> Inode? in
-      let path = try path(name, in: directory)
-      guard case .file(let id)? = volume[path], let inode = table.find(id),
-        inode.state.with({ inode.hasChanges })
-      else { return nil }
-      let isKnown = volume.files[id].map { !$0.chunks.elements.isEmpty } ?? false
-      return isKnown || volume.linkCount(id) > 1 ? inode : nil
+      guard case .file(let id)? = volume[try path(name, in: directory)] else { return nil }
+      return table.find(id)
     }
-    if let inode { try? capture(inode) }
+    guard let inode else { return try body() }
+    inode.writing.lock()
+    defer { inode.writing.unlock() }
+    if inode.state.with({ inode.hasChanges }) {
+      let id = inode.state.with { inode.file }
+      let isKnown = host.withVolume { volume, _ in
+        volume.linkCount(id) > 1 || volume.files[id].map { !$0.chunks.elements.isEmpty } ?? false
+      }
+      if isKnown { try? captureHeld(inode, durably: false) }
+    }
+    return try body()
   }
 }

@@ -24,6 +24,7 @@ extension FileSystem {
       _ = request.opened(handle)
       return
     }
+    if inode.state.with({ inode.isGated }) { inode.writing.with {} }
     if handle.flags & O_TRUNC != 0 {
       do throws(Refusal) {
         try truncateAtOpen(inode, by: caller)

@@ -15,17 +15,20 @@ extension FileSystem {
 
   /// Runs `body` while no write to the files goes on; what programs wrote before is recorded first.
   func exclusively<R>(_ files: [FileID], _ body: () throws -> R) rethrows -> R {
-    var seen = Set<UInt64>()
-    let inodes = files.compactMap { table.find($0) }.filter { seen.insert($0.number).inserted }
-      .sorted { $0.number < $1.number }
-    for inode in inodes where inode.state.with({ inode.writers > 0 }) { flush(inode) }
+    let wanted = Array(Set(files))
+    applying.lock()
+    defer { applying.unlock() }
+    for inode in wanted.compactMap({ table.find($0) }) where inode.state.with({ inode.writers > 0 }) { flush(inode) }
+    let inodes = table.hold(wanted).sorted { $0.number < $1.number }
     for inode in inodes { inode.writing.lock() }
     defer {
       for inode in inodes {
         refresh(inode)
         inode.writing.unlock()
+        inode.state.with { inode.pins -= 1 }
+        table.settle(inode)
       }
-      for inode in inodes { table.settle(inode) }
+      table.openGates(wanted) { refresh($0) }
     }
     for inode in inodes { try? captureHeld(inode, durably: false) }
     return try body()
@@ -34,8 +37,12 @@ extension FileSystem {
   /// Takes over what the volume says of a file now, with `writing` held.
   private func refresh(_ inode: Inode) {
     let id = inode.state.with { inode.file }
-    guard inode.form != nil, let file = host.withVolume({ volume, _ in volume.files[id] }) else { return }
+    guard inode.form != nil else { return }
+    let (known, links) = host.withVolume { volume, _ in (volume.files[id], volume.linkCount(id)) }
+    guard let file = known else { return }
     inode.state.with {
+      guard !inode.isDetached else { return }
+      inode.isUnlinked = links == 0
       if !inode.attributesChanged, inode.attributes != file.attributes {
         if inode.attributes.modified != file.attributes.modified
           || inode.attributes.accessed != file.attributes.accessed
@@ -90,11 +97,10 @@ extension FileSystem {
     var changes = Changes()
     var seenListings = Set<UInt64>()
     var seenFiles = Set<UInt64>()
-    var refreshed: [Inode] = []
     host.withVolume { volume, _ in
       func add(_ id: FileID) {
         guard let inode = table.find(id), seenFiles.insert(inode.number).inserted else { return }
-        inode.state.with { inode.isUnlinked = volume.linkCount(id) == 0 }
+        if volume.linkCount(id) > 0, inode.state.with({ inode.isDetached }) { table.abandon(inode, id) }
         changes.files.append(inode)
       }
       for event in events {
@@ -110,13 +116,17 @@ extension FileSystem {
           guard let inode = table.find(path) else { continue }
           refreshDirectory(inode, volume.directoryAttributes(path))
           changes.directories.append(inode)
-        case .attributes(let id):
-          add(id)
-          if let inode = table.find(id) { refreshed.append(inode) }
+        case .attributes(let id): add(id)
         }
       }
     }
-    for inode in refreshed { inode.writing.with { refresh(inode) } }
+    for inode in changes.files {
+      inode.writing.with {
+        // A file that lost its name to another without being removed keeps what was written to it, as a conflict.
+        try? captureHeld(inode, durably: false)
+        refresh(inode)
+      }
+    }
     return changes
   }
 
@@ -166,9 +176,12 @@ extension FileSystem {
     let (size, accessed, modified) = inode.state.with {
       (inode.size, inode.attributes.accessed.timespec, inode.attributes.modified.timespec)
     }
-    // A program that has moved the end of the file meanwhile is right: its write will come as a change of its own.
-    if let stale, UInt64(bitPattern: grapevine_cached_size(descriptor)) == stale, stale != size {
-      truncate("/proc/self/fd/\(descriptor)", off_t(size))
+    if let stale {
+      let believed = UInt64(bitPattern: grapevine_cached_size(descriptor))
+      // A program that has moved the end of the file further meanwhile is right: its write comes as a change of its own.
+      if believed < size || believed == stale && stale != size {
+        truncate("/proc/self/fd/\(descriptor)", off_t(size))
+      }
     }
     let times = [accessed, modified]
     _ = grapevine_set_times(descriptor, times)

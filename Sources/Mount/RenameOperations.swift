@@ -23,8 +23,9 @@ extension FileSystem {
       try captureMoved(name, in: from)
       switch flags {
       case 0, RenameFlags.noReplace:
-        try captureBeforeLoss(newName, in: to)
-        try move(name, from, newName, to, replaces: flags == 0)
+        try taking(newName, from: to) { () throws(Refusal) in
+          try move(name, from, newName, to, replaces: flags == 0)
+        }
       case RenameFlags.exchange:
         try captureMoved(newName, in: to)
         try exchange(name, from, newName, to)

@@ -23,6 +23,7 @@ extension FileSystem {
     do throws(Refusal) {
       inode.writing.lock()
       defer { inode.writing.unlock() }
+      try detachIfUnlinked(inode)
       let size = inode.state.with { inode.size }
       let growth = range.upperBound > size && mode & FALLOC_FL_PUNCH_HOLE == 0 ? range.upperBound - size : 0
       try reserve(growth)
@@ -91,6 +92,7 @@ extension FileSystem {
     to.writing.lock()
     defer { to.writing.unlock() }
     do throws(Refusal) {
+      try detachIfUnlinked(to)
       let copied = try withDescriptor(from, create: false) { (input) throws(Refusal) -> Int in
         guard let input else { throw Refusal(EOPNOTSUPP) }
         return try withDescriptor(to, create: true) { (output) throws(Refusal) -> Int in

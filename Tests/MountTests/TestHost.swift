@@ -56,12 +56,12 @@ final class Bench {
   private var peerClock: UInt64 = 2_000_000_000_000
   private var peerBytes: [ContentHash: [UInt8]] = [:]
 
-  init(sizeLimit: UInt64 = 1 << 30) throws {
+  init(sizeLimit: UInt64 = 1 << 30, origin: UInt64 = 1) throws {
     directory = "/tmp/grapevine-mount-\(UInt64.random(in: 0 ... .max))"
     path = directory + "/mount"
     try ContentStore.makeDirectory(directory)
     try ContentStore.makeDirectory(path)
-    host = try TestHost(directory: directory + "/data", sizeLimit: sizeLimit)
+    host = try TestHost(directory: directory + "/data", sizeLimit: sizeLimit, origin: origin)
     var options = MountOptions()
     options.quietMilliseconds = 0
     mount = try VolumeMount(host: host, mountPoint: path, volumeName: "test", options: options)
