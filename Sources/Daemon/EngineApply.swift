@@ -168,6 +168,10 @@ extension Engine {
     _ changed: inout [(FileID, offset: Int64, length: Int64)]
   ) -> Bool {
     var descriptors: [FileID: Int32] = [:]
+    var inPlace = Set(joined.forms.filter(\.value.isFresh).keys)
+    for file in joined.forms.keys where !inPlace.contains(file) && staging.moveIntoPlace(volume, parcel.id, file) {
+      inPlace.insert(file)
+    }
     defer { for descriptor in descriptors.values { close(descriptor) } }
     do {
       for work in joined.work {
@@ -181,7 +185,7 @@ extension Engine {
           let descriptor = try descriptors[file] ?? volume.content.open(file, create: true)
           descriptors[file] = descriptor
           let offset = index * UInt64(form.chunkSize)
-          try write(chunk, file, index, offset, parcel, volume, form.isFresh, descriptor)
+          try write(chunk, file, index, offset, parcel, volume, inPlace.contains(file), descriptor)
           // A chunk that was the last of a cut file is short; where the file goes on after it there is nothing.
           let end = offset + UInt64(chunk.length)
           let limit = max(end, min(form.size, offset + UInt64(form.chunkSize)))
@@ -224,7 +228,7 @@ extension Engine {
 
   private func write(
     _ chunk: Chunk, _ file: FileID, _ index: UInt64, _ offset: UInt64, _ parcel: Parcel, _ volume: CarriedVolume,
-    _ isFresh: Bool, _ descriptor: Int32
+    _ isInPlace: Bool, _ descriptor: Int32
   ) throws {
     let place = ContentPlace(file: file, index: index)
     let path = volume.content.path(of: file)
@@ -232,7 +236,7 @@ extension Engine {
       ContentStore.punch(descriptor, at: Int64(offset), length: Int64(chunk.length))
     } else if let content = parcel.contents[place], content.hash == chunk.hash {
       try ContentStore.write(content.bytes, at: offset, to: descriptor, path: path)
-    } else if parcel.staged.contains(place), !isFresh {
+    } else if parcel.staged.contains(place), !isInPlace {
       let (source, _) = try staging.descriptor(volume, parcel.id, file, isFresh: false)
       guard let bytes = ContentStore.read(Int(chunk.length), at: offset, from: source) else {
         throw StorageError.system(operation: "read staged bytes of", path: path, errno: errno)

@@ -44,6 +44,7 @@ public final class NodeService: Sendable {
 
   /// Starts a node: when this returns its volumes are mounted and it is looking for its mesh.
   public static func start(_ configuration: Configuration, log: Logger) async throws -> NodeService {
+    ContentStore.tuneMemory()
     let service = try await NodeService(configuration, log: log)
     do {
       try await service.startAdmin()

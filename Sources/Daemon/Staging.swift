@@ -18,6 +18,8 @@ final class Staging: Sendable {
   private struct Open {
     var descriptor: Int32
     var path: String
+    /// Whether all that it holds is of this parcel.
+    var isNew: Bool
   }
 
   private let open = Mutex<[Key: Open]>([:])
@@ -32,14 +34,26 @@ final class Staging: Sendable {
       let key = Key(volume: volume.name, parcel: parcel, file: file)
       if let known = open[key] { return (known.descriptor, known.path) }
       let path = isFresh ? volume.content.path(of: file) : Self.path(volume, file)
+      let isNew = access(path, F_OK) != 0
       let descriptor = try ContentStore.open(path, create: true)
-      open[key] = Open(descriptor: descriptor, path: path)
+      open[key] = Open(descriptor: descriptor, path: path, isNew: isNew)
       return (descriptor, path)
     }
   }
 
   static func path(_ volume: CarriedVolume, _ file: FileID) -> String {
     volume.content.stagingPath(of: "\(file.origin)-\(file.sequence)")
+  }
+
+  /// Makes the file beside the visible one the backing file, where that has none yet and so nobody has it open.
+  ///
+  /// - Returns: whether the bytes of the parcel are in place now.
+  func moveIntoPlace(_ volume: CarriedVolume, _ parcel: UInt64, _ file: FileID) -> Bool {
+    open.withLock { open in
+      guard let staged = open[Key(volume: volume.name, parcel: parcel, file: file)], staged.isNew else { return false }
+      let target = volume.content.path(of: file)
+      return access(target, F_OK) != 0 && rename(staged.path, target) == 0
+    }
   }
 
   /// Closes what a parcel has open.

@@ -94,7 +94,7 @@ struct Fetches: Sendable {
       guard let peer = rotated.first(where: { hasRoom($0, want) }) else {
         waiting.append(want)
         head += 1
-        if waiting.count > 64 { break }
+        if waiting.count >= 16 { break }
         continue
       }
       head += 1
@@ -111,8 +111,12 @@ struct Fetches: Sendable {
             hash: want.content.chunk.hash, length: want.content.chunk.length)
         ))
     }
-    queue = waiting + queue[head...]
-    head = 0
+    head -= waiting.count
+    queue.replaceSubrange(head..<head + waiting.count, with: waiting)
+    if head == queue.count || head > 65_536 {
+      queue.removeFirst(head)
+      head = 0
+    }
     return (requests, hopeless)
   }
 

@@ -27,7 +27,7 @@ struct VolumeSync: Sendable {
     case waiting
     /// The sender was asked for these databases with all their pages.
     case askingWhole(Set<FileID>)
-    case collecting(missing: Set<ContentPlace>)
+    case collecting
     case applying
   }
 
@@ -36,6 +36,8 @@ struct VolumeSync: Sendable {
   var held: [NodeID: VersionVector] = [:]
   var parcels: [UInt64: Parcel] = [:]
   var stages: [UInt64: Stage] = [:]
+  /// What a collecting parcel still lacks.
+  var missing: [UInt64: Set<ContentPlace>] = [:]
   /// For each record the parcels that touch it, in order of arrival: one is worked on at a time.
   var turns: [RecordKey: [UInt64]] = [:]
   var fetches = Fetches()
@@ -142,7 +144,8 @@ struct VolumeSync: Sendable {
       return parcel.contents[place]?.hash != want.chunk.hash && !parcel.staged.contains(place)
     }
     guard !missing.isEmpty else { return apply(id, into: &effects) }
-    stages[id] = .collecting(missing: Set(missing.map(\.place)))
+    stages[id] = .collecting
+    self.missing[id] = Set(missing.map(\.place))
     let items = missing.map { want in
       GatherItem(wanted: want, place: volume.place(of: want.chunk.hash, length: want.chunk.length))
     }
@@ -151,6 +154,7 @@ struct VolumeSync: Sendable {
 
   private mutating func apply(_ id: UInt64, into effects: inout [NodeEffect]) {
     stages[id] = .applying
+    missing[id] = nil
     effects.append(.apply(volume: volume.name, parcels[id]!))
   }
 
@@ -186,27 +190,27 @@ struct VolumeSync: Sendable {
 
   /// The owner looked on this machine; the rest must be fetched.
   mutating func gathered(_ id: UInt64, missing: [WantedContent], into effects: inout [NodeEffect]) {
-    guard case .collecting(let wanted)? = stages[id], let parcel = parcels[id] else { return }
+    guard case .collecting? = stages[id], let wanted = self.missing[id], let sender = parcels[id]?.sender else { return }
     let places = Set(missing.map(\.place))
     parcels[id]!.staged.formUnion(wanted.subtracting(places))
+    self.missing[id] = places
     guard !missing.isEmpty else { return apply(id, into: &effects) }
-    stages[id] = .collecting(missing: places)
-    fetches.add(missing.map { Fetches.Want(parcel: id, content: $0, sender: parcel.sender) })
+    fetches.add(missing.map { Fetches.Want(parcel: id, content: $0, sender: sender) })
   }
 
   /// Bytes of a parcel are put aside, or will not come because nobody has them.
   mutating func settled(_ place: ContentPlace, of id: UInt64, isThere: Bool, into effects: inout [NodeEffect]) {
-    guard case .collecting(var missing)? = stages[id] else { return }
-    missing.remove(place)
+    guard case .collecting? = stages[id] else { return }
+    missing[id]?.remove(place)
     if isThere { parcels[id]!.staged.insert(place) }
-    stages[id] = .collecting(missing: missing)
-    if missing.isEmpty { apply(id, into: &effects) }
+    if missing[id]?.isEmpty ?? true { apply(id, into: &effects) }
   }
 
   /// Ends a parcel and starts those that waited for its records.
   mutating func remove(_ id: UInt64, into effects: inout [NodeEffect]) {
     guard let parcel = parcels.removeValue(forKey: id) else { return }
     stages[id] = nil
+    missing[id] = nil
     waitingBytes -= parcel.contents.values.reduce(0) { $0 + $1.bytes.count }
     fetches.forget(parcel: id)
     var next = Set<UInt64>()

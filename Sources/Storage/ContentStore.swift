@@ -19,6 +19,9 @@ public final class ContentStore: Sendable {
     for shard in 0..<256 { try Self.makeDirectory(directory + "/content/" + Self.hexadecimal(UInt8(shard))) }
   }
 
+  /// Prepares the process for chunks coming and going; to be called once, early.
+  public static func tuneMemory() { grapevine_tune_memory() }
+
   /// Makes a directory unless it is there.
   public static func makeDirectory(_ path: String) throws {
     guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
