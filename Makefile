@@ -41,7 +41,7 @@ lab: build ## Run every scenario of Config/scenarios on real nodes
 	@failed=0; for scenario in $(SCENARIOS); do $(BINARY) lab run $$scenario || failed=1; done; exit $$failed
 
 bench: release ## Measure against the file system beneath
-	swift run -c release --package-path Benchmarks
+	swift run -c release --package-path Benchmarks Bench $(CURDIR)/.build/release/grapevine
 
 soak-kills: deps ## Kill a node under load two hundred times
 	GRAPEVINE_KILLS=200 swift test --filter ClusterTests.KillTests

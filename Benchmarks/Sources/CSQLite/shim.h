@@ -1,0 +1,2 @@
+// SQLite's C interface.
+#include <sqlite3.h>
