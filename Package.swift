@@ -74,7 +74,7 @@ let package = Package(
     tests("DatabasesTests", ["Databases", "CSQLite", "Causality", "DatabaseTool"]),
     .executableTarget(
       name: "DatabaseTool", dependencies: ["Databases"], path: "Tests/DatabaseTool", swiftSettings: strict),
-    tests("DaemonTests", ["Admin", "Causality", "Daemon", "Node", "Replication", "Transport", logging]),
+    tests("DaemonTests", ["Admin", "Causality", "Daemon", "Node", "Replication", "Storage", "Transport", logging]),
     tests(
       "GrapevineTests",
       ["Admin", "grapevine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),

@@ -247,7 +247,9 @@ public final class NodeService: Sendable {
     await server?.shutdown()
     await transport.shutdown()
     await gossip.shutdown()
+    engine.links.withLock { $0 = nil }
     try? directory.markClean()
+    directory.release()
     try? await group.shutdownGracefully()
   }
 }

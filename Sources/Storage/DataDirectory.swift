@@ -71,6 +71,9 @@ public final class DataDirectory: Sendable {
     return text.hasSuffix("\n") ? String(text.dropLast()) : text
   }
 
+  /// Lets another process, or another life of this one, have the directory; nothing here may touch it any more.
+  public func release() { flock(lock, LOCK_UN) }
+
   /// Replaces a small file durably.
   public static func write(_ text: String, to path: String) throws {
     let draft = path + ".draft"

@@ -12,7 +12,8 @@ enum AdminPage {
     <main>
     <section id="tiles"></section>
     <section class="card wide"><h2>Mesh</h2><svg id="mesh" viewBox="0 0 600 330" role="img"></svg>
-    <p class="legend"><i class="ok"></i>connected <i class="bad"></i>blocked by a drill <i class="dim"></i>no connection</p>
+    <p class="legend"><span><i class="ok"></i>connected</span> <span><i class="bad"></i>blocked by a drill</span>
+    <span><i class="dim"></i>no connection</span></p>
     </section>
     <section class="card wide"><h2>Events</h2><ol id="events"><li class="quiet">Waiting for something to happen.</li></ol>
     </section>
@@ -49,7 +50,7 @@ enum AdminPage {
     td.path{white-space:normal;word-break:break-all}.quiet{color:var(--soft)}
     .dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:7px;background:var(--soft)}
     .dot.alive{background:var(--ok)}.dot.suspect{background:var(--warn)}.dot.dead{background:var(--bad)}
-    #events{list-style:none;margin:0;padding:0;height:330px;overflow:auto;font-size:13.5px}
+    #events{list-style:none;margin:0;padding:0;height:322px;overflow:auto;font-size:13.5px}
     #events li{padding:4px 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
     #events time{color:var(--soft);margin-right:9px;font-variant-numeric:tabular-nums}
     #events b{margin-right:6px}.e-conflict b,.e-alarm b{color:var(--bad)}.e-member b{color:var(--grape)}
@@ -58,7 +59,9 @@ enum AdminPage {
     .legend i.ok{border-color:var(--ok)}.legend i.bad{border-color:var(--bad);border-top-style:dashed}
     .legend i.dim{border-color:var(--line)}svg{width:100%;height:auto;display:block}
     svg text{fill:var(--ink);font-size:14px;text-anchor:middle}svg .sub{fill:var(--soft);font-size:12px}
-    @media(max-width:800px){main{grid-template-columns:minmax(0,1fr);padding:14px}header{padding:14px}}
+    svg .rtt{paint-order:stroke;stroke:var(--card);stroke-width:5px}.legend span{white-space:nowrap}
+    @media(max-width:800px){#events{height:auto;max-height:322px}
+    main{grid-template-columns:minmax(0,1fr);padding:14px}header{padding:14px}}
     """
 
   private static let script = """
@@ -79,7 +82,7 @@ enum AdminPage {
     if(!m.isSelf&&m.status!='left'){const k=m.isBlocked?'bad':m.isConnected?'ok':'line';
     lines+=`<line x1="${s[0]}" y1="${s[1]}" x2="${x}" y2="${y}" stroke="var(--${k})" stroke-width="2.5"
     ${m.isBlocked?'stroke-dasharray="7 6"':''}/>`;
-    if(m.roundTripMilliseconds!=null)lines+=`<text class=sub x="${(s[0]+2*x)/3}" y="${(s[1]+2*y)/3-8}">
+    if(m.roundTripMilliseconds!=null)lines+=`<text class="sub rtt" x="${(s[0]+x)/2}" y="${(s[1]+y)/2+4}">
     ${m.roundTripMilliseconds.toFixed(1)} ms</text>`}
     nodes+=`<circle cx="${x}" cy="${y}" r="${m.isSelf?17:13}" fill="var(--card)" stroke="var(--${c})" stroke-width="4"/>
     ${m.isSelf?`<circle cx="${x}" cy="${y}" r="7" fill="var(--grape)"/>`:''}
@@ -88,9 +91,11 @@ enum AdminPage {
     async function refresh(){try{const[s,ms,cs]=await Promise.all([get('v1/status'),get('v1/members'),get('v1/conflicts')]);
     document.title=s.node+' · Grapevine';$('who').innerHTML=`<b>${esc(s.node)}</b> in ${esc(s.region)}, mesh ${esc(s.mesh)},
     up ${ago(s.uptimeSeconds)}`;const bad=s.members.dead||s.members.suspect,st=$('state');
-    st.className='pill '+(!s.isReady||s.alarms.length?'bad':s.isCaughtUp&&!bad?'ok':'warn');
-    st.textContent=!s.isReady?'starting':s.alarms.length?'needs a person':s.isCaughtUp?(bad?'members missing':'all caught up')
-    :'catching up';const v=s.volumes,sum=f=>v.reduce((a,x)=>a+f(x),0);
+    st.className='pill '+(!s.isReady||s.alarms.length?'bad':s.isCaughtUp&&!bad&&!s.blocked.length?'ok':'warn');
+    st.textContent=!s.isReady?'starting':s.alarms.length?'needs a person':s.blocked.length?'a drill is running'
+    :s.isCaughtUp?(bad?'members missing':'all caught up')
+    :'catching up';
+    const v=s.volumes,sum=f=>v.reduce((a,x)=>a+f(x),0);
     $('tiles').innerHTML=[[s.members.alive+' / '+(s.members.alive+s.members.suspect+s.members.dead),'members alive'],
     [s.connected,'connected'],[sum(x=>x.entries).toLocaleString('en'),'entries'],[bytes(sum(x=>x.bytes)),'of content'],
     [sum(x=>x.peers.reduce((a,p)=>Math.max(a,p.behind),0)).toLocaleString('en'),'changes the slowest peer lacks'],
