@@ -77,7 +77,7 @@ let package = Package(
     tests("DaemonTests", ["Admin", "Causality", "Daemon", "Node", "Replication", "Storage", "Transport", logging]),
     tests(
       "GrapevineTests",
-      ["Admin", "grapevine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      ["Admin", "Daemon", "grapevine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     tests("MountTests", ["Mount", "Causality", "CFuse", "Replication", "Storage"]),
     tests("TransportTests", ["Causality", "Transport", logging, tls] + nio),
     tests("MembershipTests", ["Causality", "Membership", "Wire"]),

@@ -36,6 +36,9 @@ struct CommandFailure: Error, CustomStringConvertible {
       self.init(
         what: "the configuration \(error.file) cannot be used",
         why: error.key.isEmpty ? error.what : "\(error.key): \(error.what)", remedy: error.remedy)
+    case let error as CocoaError:
+      let reason = (error.userInfo[NSUnderlyingErrorKey] as? NSError)?.localizedDescription
+      self.init(what: "cannot read or write \(error.filePath ?? "a file")", why: reason ?? error.localizedDescription)
     default: self.init(what: String(describing: error))
     }
   }

@@ -46,6 +46,7 @@ final class DemoMesh: @unchecked Sendable {
   private(set) var nodes: [DemoNode] = []
   private let lock = NSLock()
   private var isGone = false
+  private var tool: Process?
 
   /// Makes the files; nothing runs yet.
   init(regions: [String], keeps: Bool) throws {
@@ -83,6 +84,31 @@ final class DemoMesh: @unchecked Sendable {
     }
   }
 
+  /// Runs a program to its end.
+  func run(_ command: String...) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: command[0])
+    process.arguments = Array(command.dropFirst())
+    let log = directory + "/tool.log"
+    _ = FileManager.default.createFile(atPath: log, contents: nil)
+    process.standardError = FileHandle(forWritingAtPath: log)
+    process.standardInput = FileHandle.nullDevice
+    try lock.withLock {
+      guard !isGone else { return }
+      try process.run()
+      tool = process
+    }
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      let lines = (try? String(contentsOfFile: log, encoding: .utf8))?.split(separator: "\n").prefix(3) ?? []
+      throw CommandFailure(
+        what: "\(command.joined(separator: " ")) failed", why: lines.joined(separator: "\n       "))
+    }
+  }
+
+  /// Why the story cannot go on, when that is because a node has ended.
+  var death: CommandFailure? { nodes.first { !$0.process.isRunning }.map { death(of: $0) } }
+
   private func death(of node: DemoNode) -> CommandFailure {
     let log = (try? String(contentsOfFile: node.log, encoding: .utf8)) ?? ""
     let lines = log.split(separator: "\n").suffix(3).joined(separator: "\n       ")
@@ -110,6 +136,7 @@ final class DemoMesh: @unchecked Sendable {
     defer { lock.unlock() }
     if isGone { return }
     isGone = true
+    if let tool, tool.isRunning { kill(tool.processIdentifier, SIGKILL) }
     for node in nodes where node.process.isRunning { kill(node.process.processIdentifier, SIGTERM) }
     let deadline = Date().addingTimeInterval(15)
     while nodes.contains(where: \.process.isRunning), Date() < deadline { usleep(20_000) }

@@ -38,7 +38,7 @@ final class DemoStory {
 
   private func copy() throws {
     say("Copying \(source) into the mount of \(lhr.name)")
-    try shell("/bin/cp", "-a", source, lhr.mount + "/tree")
+    try mesh.run("/bin/cp", "-a", source, lhr.mount + "/tree")
     try write("first line\n", to: lhr, "notes.txt")
     try FileManager.default.linkItem(atPath: lhr.mount + "/notes.txt", toPath: lhr.mount + "/same-notes.txt")
     try FileManager.default.createSymbolicLink(atPath: lhr.mount + "/pointer", withDestinationPath: "tree")
@@ -186,17 +186,6 @@ final class DemoStory {
     String(decoding: try Data(contentsOf: URL(fileURLWithPath: node.mount + "/" + path)), as: UTF8.self)
   }
 
-  private func shell(_ command: String...) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: command[0])
-    process.arguments = Array(command.dropFirst())
-    try process.run()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      throw CommandFailure(what: "\(command.joined(separator: " ")) failed", why: "status \(process.terminationStatus)")
-    }
-  }
-
   // MARK: Saying
 
   /// Announces what is done next.
@@ -214,7 +203,7 @@ final class DemoStory {
 
   /// Notes a step that could not be finished.
   func failed(_ error: any Error) {
-    let failure = CommandFailure(error)
+    let failure = mesh.death ?? CommandFailure(error)
     steps.append(
       DemoCommand.Step(
         name: failure.what, held: false, detail: failure.why, seconds: Date().timeIntervalSince(stepStart)))

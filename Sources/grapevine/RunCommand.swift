@@ -31,6 +31,7 @@ struct RunCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let inherited = Set(Outcome.openDescriptors())
     let signals = SignalWait([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT])
     let service = try await RunningNode.start(config: config)
     let outcome = Outcome()
@@ -42,11 +43,12 @@ struct RunCommand: AsyncParsableCommand {
     }
     await catchUp(service, outcome)
     do {
-      if outcome.mayStart { try outcome.start(command) }
+      if outcome.mayStart { try outcome.start(command, inheriting: inherited) }
     } catch {
       await service.stop()
       throw CommandFailure(
-        what: "cannot run \(command[0])", why: "\(error)", remedy: "Name a program that is there and may be run.")
+        what: "cannot run \(command[0])",
+        why: (error as? POSIXError).map { String(cString: strerror($0.code.rawValue)) } ?? "\(error)", remedy: "Name a program that is there and may be run.")
     }
     let status = await outcome.status()
     watcher.cancel()
@@ -78,8 +80,17 @@ private final class Outcome: @unchecked Sendable {
     }
   }
 
-  /// Starts the program with the signals as a program expects them.
-  func start(_ command: [String]) throws {
+  /// The descriptors that are open now.
+  static func openDescriptors() -> [Int32] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).compactMap { Int32($0) }
+  }
+
+  /// Starts the program with the signals as a program expects them, and with no descriptor of the node's: a socket or a
+  /// mount that outlives the node would keep the next one from starting.
+  func start(_ command: [String], inheriting inherited: Set<Int32>) throws {
+    for descriptor in Self.openDescriptors() where !inherited.contains(descriptor) {
+      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    }
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }

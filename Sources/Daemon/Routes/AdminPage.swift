@@ -11,7 +11,7 @@ enum AdminPage {
     </header>
     <main>
     <section id="tiles"></section>
-    <section class="card wide"><h2>Mesh</h2><svg id="mesh" viewBox="0 0 600 330" role="img"></svg>
+    <section class="card wide"><h2>Mesh</h2><svg id="mesh" viewBox="0 0 600 322" role="img"></svg>
     <p class="legend"><span><i class="ok"></i>connected</span> <span><i class="bad"></i>blocked by a drill</span>
     <span><i class="dim"></i>no connection</span></p>
     </section>
@@ -47,7 +47,7 @@ enum AdminPage {
     .scroll{overflow-x:auto}table{width:100%;border-collapse:collapse;font-size:14px}
     th{color:var(--soft);font-weight:500;text-align:left}th,td{padding:6px 14px 6px 0;border-bottom:1px solid var(--line);
     white-space:nowrap}tr:last-child td{border-bottom:0}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-    td.path{white-space:normal;word-break:break-all}.quiet{color:var(--soft)}
+    td.n+td:not(.n),th.n+th:not(.n){padding-left:16px}td.path{white-space:normal;word-break:break-all}.quiet{color:var(--soft)}
     .dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:7px;background:var(--soft)}
     .dot.alive{background:var(--ok)}.dot.suspect{background:var(--warn)}.dot.dead{background:var(--bad)}
     #events{list-style:none;margin:0;padding:0;height:322px;overflow:auto;font-size:13.5px}
@@ -59,7 +59,7 @@ enum AdminPage {
     .legend i.ok{border-color:var(--ok)}.legend i.bad{border-color:var(--bad);border-top-style:dashed}
     .legend i.dim{border-color:var(--line)}svg{width:100%;height:auto;display:block}
     svg text{fill:var(--ink);font-size:14px;text-anchor:middle}svg .sub{fill:var(--soft);font-size:12px}
-    svg .rtt{paint-order:stroke;stroke:var(--card);stroke-width:5px}.legend span{white-space:nowrap}
+    svg .rtt{paint-order:stroke;stroke:var(--card);stroke-width:9px;stroke-linejoin:round}.legend span{white-space:nowrap}
     @media(max-width:800px){#events{height:auto;max-height:322px}
     main{grid-template-columns:minmax(0,1fr);padding:14px}header{padding:14px}}
     """
@@ -75,7 +75,7 @@ enum AdminPage {
     `<th class=n>${h.slice(1)}</th>`:`<th>${h}</th>`).join('')+'</tr></thead><tbody>'+rows.map(r=>'<tr>'+r.map((c,i)=>
     `<td class="${head[i][0]=='#'?'n':head[i]=='Path'?'path':''}">${c}</td>`).join('')+'</tr>').join('')+'</tbody>'
     :`<tbody><tr><td class=quiet>${none}</td></tr></tbody>`};
-    function mesh(ms){const n=ms.length,cx=300,cy=158,rx=n>1?205:0,ry=n>1?102:0,self=ms.findIndex(m=>m.isSelf);
+    function mesh(ms){const n=ms.length,cx=300,cy=n==3?182:140,rx=n>1?205:0,ry=n>1?(n==3?118:98):0,self=ms.findIndex(m=>m.isSelf);
     const at=i=>{const a=(i-Math.max(self,0))/n*2*Math.PI-Math.PI/2;return[cx+rx*Math.cos(a),cy+ry*Math.sin(a)]};
     let lines='',nodes='';const s=at(Math.max(self,0));
     ms.forEach((m,i)=>{const[x,y]=at(i),c=m.status=='alive'?'ok':m.status=='suspect'?'warn':m.status=='dead'?'bad':'soft';
@@ -98,7 +98,7 @@ enum AdminPage {
     const v=s.volumes,sum=f=>v.reduce((a,x)=>a+f(x),0);
     $('tiles').innerHTML=[[s.members.alive+' / '+(s.members.alive+s.members.suspect+s.members.dead),'members alive'],
     [s.connected,'connected'],[sum(x=>x.entries).toLocaleString('en'),'entries'],[bytes(sum(x=>x.bytes)),'of content'],
-    [sum(x=>x.peers.reduce((a,p)=>Math.max(a,p.behind),0)).toLocaleString('en'),'changes the slowest peer lacks'],
+    [sum(x=>x.peers.reduce((a,p)=>Math.max(a,p.behind),0)).toLocaleString('en'),'changes to send'],
     [cs.length,'conflicts']].map(t=>`<div class=tile><b>${t[0]}</b><span>${t[1]}</span></div>`).join('');mesh(ms);
     table('members',['Name','Region','Status','Connection','#Round trip','#Behind','#Ahead','#Last heard','Address'],
     ms.map(m=>{const l=f=>m.isSelf||!m.lag.length?'':m.lag.reduce((a,x)=>a+x[f],0).toLocaleString('en');
