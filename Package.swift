@@ -55,11 +55,12 @@ let package = Package(
     room("Databases", ["CSQLite"]),
     room("Storage", ["Replication", "CSQLite", .product(name: "Crypto", package: "swift-crypto")]),
     room("Admin", [logging, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
-    room("Mount", ["Causality", "Replication", "Storage", "CFuse"]),
+    room("Mount", ["Causality", "Databases", "Replication", "Storage", "CFuse"]),
     room(
       "Daemon",
       [
-        "Admin", "Causality", "Wire", "Membership", "Mount", "Node", "Replication", "Storage", "Transport", logging,
+        "Admin", "Causality", "Wire", "Databases", "Membership", "Mount", "Node", "Replication", "Storage", "Transport",
+        logging,
         .product(name: "TOMLKit", package: "TOMLKit"),
       ] + nio),
     .executableTarget(

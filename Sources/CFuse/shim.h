@@ -51,5 +51,11 @@ static inline int grapevine_rename(const char *from, const char *to, unsigned fl
 
 static inline void grapevine_sync_file_system(int descriptor) { syscall(SYS_syncfs, descriptor); }
 
+// Has the kernel write the pages of an open file and wait for it, without a sync.
+static inline void grapevine_write_back(int descriptor) {
+  const unsigned wait_write_wait = 7;
+  syscall(SYS_sync_file_range, descriptor, (int64_t)0, (int64_t)0, wait_write_wait);
+}
+
 static inline long grapevine_thread_id(void) { return syscall(SYS_gettid); }
 #endif

@@ -17,6 +17,12 @@ final class CarriedVolume: VolumeHost {
   let mount = Mutex<VolumeMount?>(nil)
   /// What is known of the backing files at the time everything in them was recorded, to be stored with the next batch.
   private let marks = Mutex<[FileID: StoredRecord]>([:])
+  /// Other records to be stored with the next batch.
+  private let notes = Mutex<[[UInt8]: StoredRecord]>([:])
+  /// Pages of databases that were recorded lately.
+  let recent = RecentContents(limit: 64 << 20)
+  /// The databases that programs use.
+  private let liveDatabases = Mutex<LiveDatabases?>(nil)
   /// Held from taking what was touched until it is stored, so that batches are stored in order.
   private let storing = Mutex(())
   private unowned let engine: Engine
@@ -39,6 +45,29 @@ final class CarriedVolume: VolumeHost {
     defer { engine.wake() }
     return try engine.withVolume(name, body)
   }
+
+  /// The origin of this node's changes.
+  var origin: NodeID { withVolume(quietly: { $0.origin }) }
+
+  /// Looks at the volume without a hint that it may have been changed.
+  func withVolume<R>(quietly body: (Volume) throws -> R) rethrows -> R {
+    try engine.withVolume(name) { volume, _ in try body(volume) }
+  }
+
+  /// The databases that programs use.
+  var live: LiveDatabases {
+    liveDatabases.withLock { known in
+      if let known { return known }
+      let new = LiveDatabases(volume: self, engine: engine)
+      known = new
+      return new
+    }
+  }
+
+  var databases: (any DatabaseHost)? { live }
+
+  /// Has a record stored with the next batch.
+  func note(_ record: StoredRecord) { notes.withLock { $0[record.key] = record } }
 
   func makeDurable() { store(durably: true) }
 
@@ -67,7 +96,11 @@ final class CarriedVolume: VolumeHost {
           defer { marks.removeAll() }
           return marks.sorted { $0.key < $1.key }.map(\.value)
         }
-        let batch = touched + marked + extra
+        let noted = notes.withLock { notes -> [StoredRecord] in
+          defer { notes.removeAll() }
+          return notes.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value)
+        }
+        let batch = touched + marked + noted + extra
         if !batch.isEmpty || durably {
           do { try records.commit(batch, durably: durably && !rest) } catch { engine.storageFailed(error) }
         }

@@ -164,6 +164,7 @@ public final class Engine: Sendable {
     guard !gone.isEmpty else { return }
     volume.store(durably: false, also: gone.map { StoredRecord(key: BackingMark.key(of: $0), value: nil) })
     for file in gone { volume.content.remove(file) }
+    volume.live.forget(gone)
   }
 
   /// A file of `.grapevine/` as text.

@@ -87,11 +87,16 @@ extension Engine {
       losers = joined.losers
       outcome = self.place(joined, parcel, volume, &changed) ? .done : .failed
     }
-    if let mount { mount.exclusively(files, body) } else { body() }
+    let predecessors = emptyPredecessors(volume, parcel.delta)
+    joinDatabases(volume, parcel.delta) {
+      if let mount { mount.exclusively(files, body) } else { body() }
+      return changed
+    }
     staging.close(name, parcel.id)
     if outcome == .done { tellApplied(parcel, losers, in: name) }
     if outcome == .done {
       volume.store(durably: false, also: hasIntent ? [IntentRecord.erase(parcel.id)] : [])
+      for (old, new) in predecessors { mount?.adopt(old, as: new) }
       mount?.show(events, contents: changed)
     }
     handle(.applied(volume: name, parcel: parcel.id, outcome))

@@ -60,15 +60,21 @@ extension Engine {
     guard !open.isEmpty, let name, let volume = volume(name) else { return }
     var contents: [PlacedContent] = []
     for want in wanted {
-      let length = Int(want.chunk.length)
-      guard
-        let bytes = volume.content.chunk(want.file, index: want.index, chunkSize: want.chunkSize, length: length),
-        ContentHasher.hash(bytes[...]) == want.chunk.hash
-      else { continue }
+      guard let bytes = bytes(want, volume) else { continue }
       contents.append(PlacedContent(place: want.place, hash: want.chunk.hash, bytes: bytes[...]))
     }
     let bytes = message.with(contents).bytes
     for connection in open { connection.send(channel: Channel.sync, bytes) }
+  }
+
+  private func bytes(_ want: WantedContent, _ volume: CarriedVolume) -> [UInt8]? {
+    if let bytes = volume.recent[want.chunk.hash] { return bytes }
+    let length = Int(want.chunk.length)
+    guard
+      let bytes = volume.content.chunk(want.file, index: want.index, chunkSize: want.chunkSize, length: length),
+      ContentHasher.hash(bytes[...]) == want.chunk.hash
+    else { return nil }
+    return bytes
   }
 
   /// Answers requests for bytes; the receiver checks them.
@@ -81,7 +87,9 @@ extension Engine {
         return file.form.chunkSize
       }
       let bytes =
-        if let chunkSize {
+        if let recent = volume.recent[request.hash] {
+          recent
+        } else if let chunkSize {
           volume.content.chunk(
             request.place.file, index: request.place.index, chunkSize: chunkSize, length: Int(request.length))
         } else { volume.content.kept(request.hash) }

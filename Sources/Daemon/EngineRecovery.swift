@@ -11,7 +11,9 @@ extension Engine {
   func carry(_ name: String, directory: String, sizeLimit: UInt64, after end: DataDirectory.PreviousEnd) throws {
     let carried = try CarriedVolume(name: name, directory: directory, sizeLimit: sizeLimit, engine: self)
     let records = try carried.records.records()
-    let state = records.filter { $0.key.first != BackingMark.letter && $0.key.first != IntentRecord.letter }
+    let state = records.filter {
+      ![BackingMark.letter, IntentRecord.letter, DatabaseMark.letter].contains($0.key.first)
+    }
     let intents = records.filter { $0.key.first == IntentRecord.letter }
     var volume = try Volume(name: name, origin: Self.freshOrigin(), records: state)
     if state.isEmpty {
@@ -22,6 +24,7 @@ extension Engine {
     }
     volumes.withLock { $0[name] = carried }
     change { node, effects in node.add(volume, into: &effects) }
+    carried.live.load(records.filter { $0.key.first == DatabaseMark.letter }, after: end)
     if end == .killed || end == .powerLoss { recover(carried, records, torn: IntentRecord.places(in: intents)) }
     carried.store(durably: true, also: intents.map { StoredRecord(key: $0.key, value: nil) })
   }
@@ -39,9 +42,11 @@ extension Engine {
     for record in records where record.key.first == BackingMark.letter {
       marks[record.key] = record.value.flatMap { BackingMark($0) }
     }
-    let files = withVolume(carried.name) { volume, _ in volume.files.values.filter { $0.form.kind == .regular } }
+    let files = withVolume(carried.name) { volume, _ in
+      volume.files.values.filter { $0.form.kind == .regular }
+    }
     var found = 0
-    for file in files.sorted(by: { $0.id < $1.id }) {
+    for file in files.sorted(by: { $0.id < $1.id }) where !file.form.isDatabase {
       var status = stat()
       guard stat(carried.content.path(of: file.id), &status) == 0 else { continue }
       let mark = BackingMark(modified: status.st_mtim, size: UInt64(status.st_size))

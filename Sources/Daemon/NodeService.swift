@@ -163,6 +163,7 @@ public final class NodeService: Sendable {
       let mounted = try VolumeMount(
         host: volume, mountPoint: mount.destination, volumeName: mount.source, options: MountOptions())
       volume.mount.withLock { $0 = mounted }
+      volume.live.start()
       log.info("mounted", metadata: ["volume": "\(mount.source)", "at": "\(mount.destination)"])
     }
   }
@@ -229,6 +230,7 @@ public final class NodeService: Sendable {
     guard first else { return }
     ready.withLock { $0 = false }
     for volume in engine.allVolumes {
+      volume.live.stop()
       let mount = volume.mount.withLock { mount in
         defer { mount = nil }
         return mount

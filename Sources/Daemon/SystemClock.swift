@@ -2,6 +2,7 @@
 
 import Causality
 import Glibc
+import Replication
 
 /// Readings of this machine's clocks.
 enum SystemClock {
@@ -10,6 +11,13 @@ enum SystemClock {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+  }
+
+  /// Now, as file times count.
+  static var fileTime: FileTime {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return FileTime(seconds: Int64(time.tv_sec), nanoseconds: UInt32(time.tv_nsec))
   }
 
   /// Milliseconds since 1970.

@@ -56,10 +56,11 @@ extension FileSystem {
   private func setSize(of inode: Inode, to size: off_t) throws(Refusal) {
     guard inode.isRegular else { throw Refusal(inode.isDirectory ? EISDIR : EINVAL) }
     guard size >= 0 else { throw Refusal(EINVAL) }
+    try makeLive(inode)
     inode.writing.lock()
     defer { inode.writing.unlock() }
     let old = inode.state.with { inode.size }
-    if size == 0 && old > 0 { return try empty(inode) }
+    if size == 0 && old > 0 && inode.companion == nil { return try empty(inode) }
     guard UInt64(size) != old else { return }
     try detachIfUnlinked(inode)
     try withDescriptor(inode, create: true) { (descriptor) throws(Refusal) in
@@ -82,7 +83,9 @@ extension FileSystem {
           return (inode.file, inode.attributes)
         }
         guard volume.linkCount(old) > 0 else { return false }
-        let new = try volume.renew(old, attributes: attributes, at: stamp())
+        let new = try volume.renew(
+          old, chunkSize: FileForm.ordinaryChunkSize, attributes: attributes, at: stamp())
+        leaveLive(inode, old, as: new)
         inode.state.with {
           inode.file = new
           inode.size = 0

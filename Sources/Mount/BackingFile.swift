@@ -9,7 +9,7 @@ extension FileSystem {
   func openDescriptor(_ inode: Inode, create: Bool) throws(Refusal) -> Int32? {
     if inode.descriptor >= 0 { return inode.descriptor }
     do {
-      inode.descriptor = try host.content.open(inode.file, create: create)
+      inode.descriptor = try ContentStore.open(backingPath(of: inode), create: create)
       return inode.descriptor
     } catch {
       let refusal = Refusal(error)

@@ -80,6 +80,13 @@ extension FileSystem {
   /// Records what changed, with `writing` held.
   func captureHeld(_ inode: Inode, durably: Bool) throws(Refusal) {
     guard let form = inode.form else { return try captureDirectory(inode) }
+    var isLocal = inode.isLocal
+    if !isLocal { isLocal = try becomeDatabase(inode) }
+    if isLocal {
+      try captureLocal(inode)
+      if durably { try synchronise(inode) }
+      return
+    }
     guard let taken = take(inode, form) else {
       if durably { try synchronise(inode) }
       return

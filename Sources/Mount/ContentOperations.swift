@@ -81,6 +81,7 @@ extension FileSystem {
       grownBytes.subtract(growth, ordering: .relaxed)
       throw error
     }
+    if inode.isLocal { return noteLocalWrite(inode, range, growth, clearsPrivileges: clearsPrivileges) }
     let hashes = wholeChunks(bytes, range, form)
     inode.state.lock()
     defer { inode.state.unlock() }
@@ -136,7 +137,7 @@ extension FileSystem {
     slowLane.add { [self] in
       do throws(Refusal) {
         try capture(inode, durably: true)
-        host.makeDurable()
+        makeTreeDurable()
         pending.resume().succeed()
       } catch {
         pending.resume().fail(error)

@@ -9,6 +9,7 @@ private final class Listing {
   struct Entry {
     var name: [UInt8]
     var shown: Shown
+    var companion: Companion?
   }
 
   let lock = Lock()
@@ -52,8 +53,12 @@ extension FileSystem {
   private func entries(of directory: Inode) -> [Listing.Entry] {
     let found = host.withVolume { volume, _ -> [Listing.Entry] in
       guard let path = table.path(of: directory) else { return [] }
-      return volume.entries(of: path).compactMap { name in
-        volume[path.appending(name)].map { Listing.Entry(name: name, shown: $0) }
+      return volume.entries(of: path).flatMap { name -> [Listing.Entry] in
+        guard let shown = volume[path.appending(name)] else { return [] }
+        let companions = companions(of: shown, in: volume).map { companion in
+          Listing.Entry(name: name + companion.suffix, shown: shown, companion: companion)
+        }
+        return [Listing.Entry(name: name, shown: shown)] + companions
       }
     }
     return found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
@@ -102,6 +107,7 @@ extension FileSystem {
     let found: (inode: Inode, links: Int)? = host.withVolume { volume, _ in
       guard let parent = table.path(of: directory) else { return nil }
       let path = parent.appending(listed.name)
+      if listed.companion != nil { return lookCompanion(at: path, in: volume).map { ($0, 1) } }
       guard let shown = volume[path], let inode = look(path, shown, in: volume) else { return nil }
       return (inode, linkCount(of: inode, in: volume))
     }
@@ -114,6 +120,11 @@ extension FileSystem {
   private func plainEntry(_ directory: Inode, _ listed: Listing.Entry, in volume: Volume) -> fuse_entry_param {
     var entry = fuse_entry_param()
     entry.attr.st_mode = S_IFDIR
+    if let companion = listed.companion, case .file(let id) = listed.shown {
+      entry.attr.st_mode = S_IFREG
+      entry.attr.st_ino = ino_t(table.find(companion, of: id)?.number ?? UInt64.max >> 1)
+      return entry
+    }
     if case .file(let id) = listed.shown { entry.attr.st_mode = volume.files[id]?.form.kind.modeBits ?? S_IFREG }
     let path = (table.path(of: directory) ?? .root).appending(listed.name)
     entry.attr.st_ino = ino_t(table.number(of: listed.shown, at: path))

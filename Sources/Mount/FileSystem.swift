@@ -22,6 +22,9 @@ final class FileSystem: @unchecked Sendable {
   /// Bytes that the volume holds, as of the last look, and bytes by which uncaptured writes have grown it.
   let recordedBytes = Atomic<UInt64>(0)
   let grownBytes = Atomic<UInt64>(0)
+  /// Grows with each change that the mount makes, and what of them survives a power loss.
+  let treeVersion = Atomic<UInt64>(0)
+  let durableVersion = Atomic<UInt64>(0)
   /// Threads of this process that are at work on the mount itself, so that their requests change nothing.
   let internalThreads = Mutex<Set<Int>>([])
   let internalCount = Atomic<Int>(0)
@@ -74,6 +77,7 @@ final class FileSystem: @unchecked Sendable {
         defer {
           _ = volume.takeEvents()
           recordedBytes.store(volume.bytes, ordering: .relaxed)
+          treeVersion.add(1, ordering: .releasing)
         }
         return try withoutActuallyEscaping(stamp) { try body(&volume, $0) }
       }
@@ -109,9 +113,12 @@ final class FileSystem: @unchecked Sendable {
     case .file(let id):
       guard let file = volume.files[id] else { return nil }
       return table.look(id) { number, gate in
-        Inode(
+        let live = file.form.isDatabase ? liveSize(of: id) : nil
+        let inode = Inode(
           number: number, kind: .file(file.form), file: id, attributes: file.attributes, changed: file.changeTime,
-          size: file.size, gate: gate)
+          size: live ?? file.size, gate: gate)
+        inode.hasLive = live != nil
+        return inode
       }
     }
   }
@@ -127,6 +134,7 @@ final class FileSystem: @unchecked Sendable {
       inode.subdirectories = count
       return 2 + count
     case .file:
+      if inode.companion != nil { return inode.state.with { inode.isUnlinked ? 0 : 1 } }
       let (file, isDetached) = inode.state.with { (inode.file, inode.isDetached) }
       return isDetached ? 0 : volume.linkCount(file)
     case .virtualDirectory: return 2

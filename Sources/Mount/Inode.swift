@@ -4,6 +4,7 @@ import CFuse
 import Causality
 import Glibc
 import Replication
+import Synchronization
 
 /// What an inode stands for.
 enum InodeKind: Equatable {
@@ -22,6 +23,10 @@ enum InodeKind: Equatable {
 final class Inode: @unchecked Sendable {
   let number: UInt64
   let kind: InodeKind
+  /// For a file beside a database that belongs to this node alone; `file` is then that of the database.
+  let companion: Companion?
+  /// Bytes of a chunk; it changes when a file turns out to be a database.
+  private let chunkSize: Atomic<UInt32>
   /// Held by whoever changes content or size, and while a remote change is applied. Attributes and reads do not need it.
   let writing: Lock
   /// Guards all that follows but what says otherwise. Held briefly.
@@ -79,14 +84,23 @@ final class Inode: @unchecked Sendable {
   /// Allocated 512-byte blocks; nil when they must be counted again.
   var blocks: UInt64?
 
+  /// Of a database: whether its live form is there, which programs then use. Until then they see what is recorded.
+  var hasLive = false
+
   init(
-    number: UInt64, kind: InodeKind, file: FileID = .none, attributes: Attributes, changed: FileTime, size: UInt64,
-    gate: Lock? = nil
+    number: UInt64, kind: InodeKind, companion: Companion? = nil, file: FileID = .none, attributes: Attributes,
+    changed: FileTime, size: UInt64, gate: Lock? = nil
   ) {
     writing = gate ?? Lock()
     isGated = gate != nil
     self.number = number
     self.kind = kind
+    self.companion = companion
+    if case .file(let form) = kind {
+      chunkSize = Atomic(form.chunkSize)
+    } else {
+      chunkSize = Atomic(FileForm.ordinaryChunkSize)
+    }
     self.file = file
     self.attributes = attributes
     self.changed = changed
@@ -100,9 +114,21 @@ final class Inode: @unchecked Sendable {
   var node: fuse_ino_t { fuse_ino_t(UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
 
   var form: FileForm? {
-    if case .file(let form) = kind { return form }
-    return nil
+    guard case .file(var form) = kind else { return nil }
+    form.chunkSize = chunkSize.load(ordering: .acquiring)
+    return form
   }
+
+  /// Whether it is a database: its content is recorded transaction by transaction, not write by write.
+  var isDatabase: Bool {
+    guard companion == nil, case .file(let form) = kind, form.kind == .regular else { return false }
+    return chunkSize.load(ordering: .acquiring) != FileForm.ordinaryChunkSize
+  }
+
+  /// Whether what programs write to it is recorded by others than the mount, or not at all.
+  var isLocal: Bool { companion != nil || isDatabase }
+
+  func setChunkSize(_ size: UInt32) { chunkSize.store(size, ordering: .releasing) }
 
   var isDirectory: Bool { kind == .directory || kind == .virtualDirectory }
 
@@ -117,9 +143,11 @@ final class Inode: @unchecked Sendable {
 
   // MARK: With `state` held
 
-  var hasChanges: Bool { !dirty.isEmpty || sizeChanged || attributesChanged }
+  var hasChanges: Bool { attributesChanged || !isLocal && (!dirty.isEmpty || sizeChanged) }
 
-  var isIdle: Bool { handles == 0 && pins == 0 && !isCapturing && (!hasChanges || isUnlinked) }
+  var isIdle: Bool {
+    handles == 0 && pins == 0 && !isCapturing && (isUnlinked || !hasChanges && (!isDatabase || dirty.isEmpty))
+  }
 
   func closeDescriptors() {
     if descriptor >= 0 { close(descriptor) }
@@ -139,7 +167,7 @@ final class Inode: @unchecked Sendable {
   func markWritten(_ range: Range<UInt64>) {
     guard let form, !range.isEmpty else { return }
     let size = UInt64(form.chunkSize)
-    dirty.insert(range.lowerBound / size...(range.upperBound - 1) / size)
+    if companion == nil { dirty.insert(range.lowerBound / size...(range.upperBound - 1) / size) }
     isUnsynchronised = true
     blocks = nil
   }
@@ -147,6 +175,12 @@ final class Inode: @unchecked Sendable {
   /// Moves the end of the file, marking the chunks whose length that changes.
   func setSize(_ new: UInt64) {
     guard let form, new != size else { return }
+    if isLocal {
+      size = new
+      isUnsynchronised = true
+      blocks = nil
+      return
+    }
     let chunk = UInt64(form.chunkSize)
     let old = size
     if new < old {

@@ -16,6 +16,7 @@ final class InodeTable: @unchecked Sendable {
   private var files: [FileID: Inode] = [:]
   private var directories: [Path: Inode] = [:]
   private var gates: [FileID: Lock] = [:]
+  private var companions: [FileID: [Companion: Inode]] = [:]
 
   static let virtualNames = ["lag", "position", "status"]
 
@@ -130,14 +131,18 @@ final class InodeTable: @unchecked Sendable {
     guard let file else { return }
     if inodes[inode.number] === inode { inodes[inode.number] = nil }
     if files[file] === inode { files[file] = nil }
+    if let companion = inode.companion { removeCompanion(inode, companion, of: file) }
     if let path = inode.path, directories[path] === inode { directories[path] = nil }
   }
 
-  /// A file got a new id: what was open stays open.
+  /// A file got a new id: what was open stays open, and its companions go with it.
   func renew(_ inode: Inode, from old: FileID, to new: FileID) {
     lock.with {
       if files[old] === inode { files[old] = nil }
       files[new] = inode
+      guard let moving = companions.removeValue(forKey: old) else { return }
+      for companion in moving.values { companion.state.with { companion.file = new } }
+      companions[new] = moving
     }
   }
 
@@ -178,6 +183,42 @@ final class InodeTable: @unchecked Sendable {
       if let made = find(file) { made.state.with { made.isGated = false } }
       gate.unlock()
     }
+  }
+
+  // MARK: Companions
+
+  /// A companion of a file with one more lookup; `make` supplies it when there is none.
+  func look(_ companion: Companion, of file: FileID, make: (_ number: UInt64) -> Inode?) -> Inode? {
+    lock.with {
+      if let inode = companions[file]?[companion] {
+        inode.lookups += 1
+        return inode
+      }
+      guard let inode = make(freeNumber(Self.number(of: file) &+ companion.offset)) else { return nil }
+      inodes[inode.number] = inode
+      companions[file, default: [:]][companion] = inode
+      inode.lookups = 1
+      return inode
+    }
+  }
+
+  func find(_ companion: Companion, of file: FileID) -> Inode? { lock.with { companions[file]?[companion] } }
+
+  func hasCompanions(_ file: FileID) -> Bool { lock.with { companions[file] != nil } }
+
+  /// A companion lost its name.
+  func unlink(_ companion: Companion, of file: FileID) -> Inode? {
+    lock.with {
+      guard let inode = companions[file]?[companion] else { return nil }
+      removeCompanion(inode, companion, of: file)
+      return inode
+    }
+  }
+
+  private func removeCompanion(_ inode: Inode, _ companion: Companion, of file: FileID) {
+    guard companions[file]?[companion] === inode else { return }
+    companions[file]?[companion] = nil
+    if companions[file]?.isEmpty ?? false { companions[file] = nil }
   }
 
   /// A directory moved, and with it all that the kernel knows below it.

@@ -17,7 +17,8 @@ extension FileSystem {
     do {
       found = try read { volume throws in
         let path = try path(name, in: directory)
-        guard let shown = volume[path], let inode = look(path, shown, in: volume) else { return nil }
+        guard let shown = volume[path] else { return lookCompanion(at: path, in: volume).map { ($0, 1) } }
+        guard let inode = look(path, shown, in: volume) else { return nil }
         return (inode, linkCount(of: inode, in: volume))
       }
     } catch {

@@ -88,7 +88,11 @@ extension FileSystem {
     var links = 1
     do throws(Refusal) {
       do throws(Refusal) {
-        inode = try makeFile(name, in: directory, FileForm(.regular), attributes)
+        if let companion = try makeCompanion(name, in: directory, attributes) {
+          inode = companion
+        } else {
+          inode = try makeFile(name, in: directory, FileForm(.regular), attributes)
+        }
       } catch {
         guard error.number == EEXIST, wanted.flags & O_EXCL == 0 else { throw error }
         // A peer made the file after the kernel last looked: it is opened, not made.
@@ -120,6 +124,8 @@ extension FileSystem {
       defer { inode.writing.unlock() }
       try empty(inode)
     }
+    try makeLive(inode)
+    if inode.isDatabase { host.databases?.opened(database: inode.state.with { inode.file }) }
     return (inode, links)
   }
 
@@ -172,6 +178,7 @@ extension FileSystem {
   func link(_ request: consuming Request, _ node: fuse_ino_t, _ newParent: fuse_ino_t, _ name: [UInt8]) {
     let (inode, directory) = (table.inode(node), table.inode(newParent))
     guard inode.form != nil else { return request.fail(EPERM) }
+    if inode.companion != nil { return request.fail(EXDEV) }
     do throws(Refusal) {
       try checkOrdinary(name, in: directory)
       let links = try change { volume, stamp in
@@ -195,6 +202,7 @@ extension FileSystem {
     let directory = table.inode(parent)
     do throws(Refusal) {
       try checkOrdinary(name, in: directory)
+      if try unlinkCompanion(name, in: directory) { return request.succeed() }
       let gone = try taking(name, from: directory) { () throws(Refusal) -> Inode? in
         try change { volume, stamp in
           let path = try path(name, in: directory)
@@ -208,6 +216,7 @@ extension FileSystem {
       if let gone { touchChangeTime(gone) }
       touchDirectory(directory)
       request.succeed()
+      if gone?.isDatabase ?? false { forgetCompanions([(directory, name)]) }
     } catch {
       request.fail(error)
     }

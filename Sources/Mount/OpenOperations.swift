@@ -32,6 +32,7 @@ extension FileSystem {
         return request.fail(error)
       }
     }
+    if inode.isDatabase { return openDatabase(request, inode, handle) }
     handle.fh = takeHandle(inode, flags: handle.flags)
     if !request.opened(handle) { release(inode, handle.fh) }
   }

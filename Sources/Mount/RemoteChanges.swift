@@ -15,7 +15,7 @@ extension FileSystem {
 
   /// Runs `body` while no write to the files goes on; what programs wrote before is recorded first.
   func exclusively<R>(_ files: [FileID], _ body: () throws -> R) rethrows -> R {
-    let wanted = Array(Set(files))
+    let wanted = Array(Set(files).filter { file in !(table.find(file).map { isLive($0) } ?? false) })
     applying.lock()
     defer { applying.unlock() }
     for inode in wanted.compactMap({ table.find($0) }) where inode.state.with({ inode.writers > 0 }) { flush(inode) }
@@ -34,6 +34,9 @@ extension FileSystem {
     return try body()
   }
 
+  /// Whether programs see the live form of a database, which is changed through the mount itself.
+  private func isLive(_ inode: Inode) -> Bool { inode.isDatabase && inode.state.with { inode.hasLive } }
+
   /// Takes over what the volume says of a file now, with `writing` held.
   private func refresh(_ inode: Inode) {
     let id = inode.state.with { inode.file }
@@ -43,6 +46,7 @@ extension FileSystem {
     inode.state.with {
       guard !inode.isDetached else { return }
       inode.isUnlinked = links == 0
+      if inode.isDatabase, inode.hasLive { return inode.takeOver(file.attributes) }
       if !inode.attributesChanged, inode.attributes != file.attributes {
         if inode.attributes.modified != file.attributes.modified
           || inode.attributes.accessed != file.attributes.accessed
@@ -76,7 +80,7 @@ extension FileSystem {
       fuse_lowlevel_notify_inval_inode(session, table.node(of: directory), -1, 0)
     }
     for (id, offset, length) in contents {
-      guard let inode = table.find(id) else { continue }
+      guard let inode = table.find(id), !isLive(inode) else { continue }
       inode.state.with { inode.blocks = nil }
       if table.isKnown(inode) {
         fuse_lowlevel_notify_inval_inode(session, table.node(of: inode), off_t(offset), off_t(length))

@@ -19,6 +19,7 @@ extension FileSystem {
     do throws(Refusal) {
       try checkOrdinary(name, in: from)
       try checkOrdinary(newName, in: to)
+      if try renameCompanion(name, from, newName, to) { return request.succeed() }
       // A rename ends the change of what is moved; what it replaces is recorded as it was.
       try captureMoved(name, in: from)
       switch flags {
@@ -33,6 +34,7 @@ extension FileSystem {
       }
       touchDirectory(from)
       if to !== from { touchDirectory(to) }
+      showMovedCompanions(name, from, newName, to)
       request.succeed()
     } catch {
       request.fail(error)

@@ -72,7 +72,7 @@ extension FileSystem {
     if let known = inode.blocks { return known }
     var status = stat()
     let result =
-      inode.descriptor >= 0 ? fstat(inode.descriptor, &status) : stat(host.content.path(of: inode.file), &status)
+      inode.descriptor >= 0 ? fstat(inode.descriptor, &status) : stat(backingPath(of: inode), &status)
     let blocks = result == 0 ? UInt64(status.st_blocks) : 0
     inode.blocks = blocks
     return blocks

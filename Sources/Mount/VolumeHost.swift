@@ -23,6 +23,9 @@ public protocol VolumeHost: AnyObject, Sendable {
   /// A file's bytes are all recorded as of now; a backing file that differs from this later has changes that are not.
   func captured(_ file: FileID, modified: timespec, size: UInt64)
 
+  /// Who follows databases; nil where they are files like any other.
+  var databases: (any DatabaseHost)? { get }
+
   /// The text of a file in `.grapevine/`; nil when there is none of that name.
   func virtual(_ name: String) -> [UInt8]?
 }

@@ -9,7 +9,7 @@ import Storage
 public final class VolumeMount: Sendable {
   /// Where it is mounted.
   public let mountPoint: String
-  private let fileSystem: FileSystem
+  let fileSystem: FileSystem
   private let session: Session
   private let activity = Activity()
 

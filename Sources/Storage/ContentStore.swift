@@ -45,6 +45,9 @@ public final class ContentStore: Sendable {
   /// The live, local form of a file: what programs write while it differs in kind from what replicates.
   public func localPath(of name: String) -> String { "\(directory)/local/\(name)" }
 
+  /// The live form of a database: what programs of this node read and write. Companions append their suffix.
+  public func livePath(of file: FileID) -> String { localPath(of: file.localName + ".db") }
+
   /// Opens a backing file for reading and writing; the caller closes the descriptor.
   public func open(_ file: FileID, create: Bool) throws -> Int32 { try Self.open(path(of: file), create: create) }
 
@@ -151,6 +154,19 @@ public final class ContentStore: Sendable {
     return failed ? nil : bytes
   }
 
+  /// Copies the first bytes of a file to another.
+  public static func copy(from source: Int32, to target: Int32, count: UInt64, path: String) throws {
+    var done: UInt64 = 0
+    while done < count {
+      guard let bytes = read(Int(min(1 << 20, count - done)), at: done, from: source) else {
+        throw StorageError.system(operation: "read to copy", path: path, errno: errno)
+      }
+      if bytes.isEmpty { break }
+      try write(bytes, at: done, to: target, path: path)
+      done += UInt64(bytes.count)
+    }
+  }
+
   /// Makes a range of a file a hole; writes zeros where the file system has no holes.
   public static func punch(_ descriptor: Int32, at offset: Int64, length: Int64) {
     guard grapevine_punch_hole(descriptor, Int(offset), Int(length)) != 0 else { return }
@@ -165,5 +181,19 @@ public final class ContentStore: Sendable {
     guard var bytes = Self.read(length, at: index * UInt64(chunkSize), from: descriptor) else { return nil }
     if bytes.count < length { bytes.append(contentsOf: repeatElement(0, count: length - bytes.count)) }
     return bytes
+  }
+}
+
+extension Dot {
+  /// A file's name among the files of the store.
+  public var localName: String { "\(origin)-\(sequence)" }
+
+  /// The file with such a name.
+  public init?(localName: String) {
+    let parts = localName.split(separator: "-")
+    guard parts.count == 2, let origin = NodeID(text: String(parts[0])), let sequence = UInt64(parts[1]) else {
+      return nil
+    }
+    self.init(origin, sequence)
   }
 }
