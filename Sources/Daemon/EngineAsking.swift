@@ -14,13 +14,15 @@ final class Asking: Sendable {
 
   private struct State {
     var next = Asking.firstID
-    var waiting: [UInt64: CheckedContinuation<[UInt8]?, Never>] = [:]
+    var waiting: [UInt64: (connection: ConnectionID, continuation: CheckedContinuation<[UInt8]?, Never>)] = [:]
   }
 
   private let state = Mutex(State())
 
   /// A fresh number; `send` is called with it, and the answer awaited for so many milliseconds.
-  func ask(milliseconds: UInt64, _ send: @Sendable (UInt64) -> Void) async -> [UInt8]? {
+  func ask(
+    over connection: ConnectionID, milliseconds: UInt64, _ send: @Sendable (UInt64) -> Void
+  ) async -> [UInt8]? {
     let id = state.withLock { state in
       state.next += 1
       return state.next
@@ -31,14 +33,20 @@ final class Asking: Sendable {
     }
     defer { timer.cancel() }
     return await withCheckedContinuation { continuation in
-      state.withLock { $0.waiting[id] = continuation }
+      state.withLock { $0.waiting[id] = (connection, continuation) }
       send(id)
     }
   }
 
   /// An answer came, or will not.
   func answered(_ id: UInt64, _ bytes: [UInt8]?) {
-    state.withLock { $0.waiting.removeValue(forKey: id) }?.resume(returning: bytes)
+    state.withLock { $0.waiting.removeValue(forKey: id) }?.continuation.resume(returning: bytes)
+  }
+
+  /// A connection is gone, and what was asked over it will not be answered.
+  func lost(_ connection: ConnectionID) {
+    let ids = state.withLock { $0.waiting.filter { $0.value.connection == connection }.map(\.key) }
+    for id in ids { answered(id, nil) }
   }
 }
 
@@ -49,23 +57,30 @@ extension Engine {
     }
   }
 
+  private func ask(
+    _ connection: PeerConnection, milliseconds: UInt64, _ message: @Sendable (UInt64) -> Message
+  ) async -> [UInt8]? {
+    await asking.ask(over: connection.id, milliseconds: milliseconds) { id in
+      connection.send(channel: Channel.sync, message(id).bytes)
+      let isOpen = connections.withLock { $0[connection.id] != nil }
+      if !isOpen { asking.answered(id, nil) }
+    }
+  }
+
   /// Asks a peer; nil when it cannot be reached, has no answer, or takes too long.
   func ask(
     _ peer: NodeID, _ question: Question, of volume: String, milliseconds: UInt64 = 10_000
   ) async -> [UInt8]? {
     guard let connection = connection(to: peer) else { return nil }
-    return await asking.ask(milliseconds: milliseconds) { id in
-      connection.send(channel: Channel.sync, Message.ask(volume: volume, id: id, question).bytes)
-    }
+    return await ask(connection, milliseconds: milliseconds) { .ask(volume: volume, id: $0, question) }
   }
 
   /// Bytes with this hash, from whichever peer still has them.
   func fetch(_ hash: ContentHash, length: UInt32, of volume: String, place: ContentPlace) async -> [UInt8]? {
     for peer in read({ $0.connected }) {
       guard let connection = connection(to: peer) else { continue }
-      let bytes = await asking.ask(milliseconds: 10_000) { id in
-        let request = ContentRequest(id: id, place: place, hash: hash, length: length)
-        connection.send(channel: Channel.sync, Message.fetch(volume: volume, [request]).bytes)
+      let bytes = await ask(connection, milliseconds: 10_000) { id in
+        .fetch(volume: volume, [ContentRequest(id: id, place: place, hash: hash, length: length)])
       }
       if let bytes, ContentHasher.hash(bytes[...]) == hash { return bytes }
     }

@@ -147,6 +147,7 @@ extension Engine {
       closed: { connection, reason in
         self.log.debug("connection closed", metadata: ["peer": "\(connection.identity.name)", "why": "\(reason)"])
         _ = self.connections.withLock { $0.removeValue(forKey: connection.id) }
+        self.asking.lost(connection.id)
         self.handle(.closed(connection.id))
       })
   }

@@ -98,7 +98,7 @@ public struct Node: Sendable {
   ) {
     switch event {
     case .membership(let event): handle(event, at: now, into: &effects)
-    case .connected(let connection, let peer): connected(connection, peer, into: &effects)
+    case .connected(let connection, let peer): connected(connection, peer, at: now, into: &effects)
     case .closed(let connection): closed(connection, at: now, into: &effects)
     case .message(let connection, let message):
       guard let peer = owners[connection] else { return }
@@ -125,13 +125,15 @@ public struct Node: Sendable {
     effects += produced.map { .membership($0) }
   }
 
-  private mutating func connected(_ connection: ConnectionID, _ peer: NodeID, into effects: inout [NodeEffect]) {
+  private mutating func connected(
+    _ connection: ConnectionID, _ peer: NodeID, at now: Instant, into effects: inout [NodeEffect]
+  ) {
     guard peer != id, !blocked.contains(peer) else {
       effects.append(.close(connection, reason: peer == id ? "that is ourselves" : "the link is blocked"))
       return
     }
     if let old = peers[peer] {
-      owners[old.connection] = nil
+      closed(old.connection, at: now, into: &effects)  // What was asked over it will not be answered.
       effects.append(.close(old.connection, reason: "replaced by a newer connection"))
     }
     peers[peer] = Peer(connection: connection)

@@ -48,7 +48,8 @@ struct RunCommand: AsyncParsableCommand {
       await service.stop()
       throw CommandFailure(
         what: "cannot run \(command[0])",
-        why: (error as? POSIXError).map { String(cString: strerror($0.code.rawValue)) } ?? "\(error)", remedy: "Name a program that is there and may be run.")
+        why: (error as? POSIXError).map { String(cString: strerror($0.code.rawValue)) } ?? "\(error)",
+        remedy: "Name a program that is there and may be run.")
     }
     let status = await outcome.status()
     watcher.cancel()
