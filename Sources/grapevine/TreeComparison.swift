@@ -21,11 +21,15 @@ struct TreeEntry: Hashable {
 struct Tree {
   let root: String
   private(set) var entries: [String: TreeEntry] = [:]
+  private let leftOut: Set<String>
   private var firstNames: [ino_t: String] = [:]
 
   /// Reads all of a tree but the bytes of its files.
-  init(_ root: String) throws {
+  ///
+  /// - Parameter leavingOut: paths that are not looked at.
+  init(_ root: String, leavingOut: Set<String> = []) throws {
     self.root = root
+    leftOut = leavingOut
     try walk("")
   }
 
@@ -39,6 +43,7 @@ struct Tree {
     let names = try FileManager.default.contentsOfDirectory(atPath: root + path).sorted()
     for name in names {
       let inner = path + "/" + name
+      if leftOut.contains(inner) { continue }
       var status = stat()
       guard lstat(root + inner, &status) == 0 else { throw Self.failure("look at", root + inner) }
       let kind = status.st_mode & S_IFMT
