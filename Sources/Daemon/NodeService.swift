@@ -186,11 +186,13 @@ public final class NodeService: Sendable {
     return engine.read { node in
       let others = node.membership.members.filter { $0.id != node.id && $0.status.isActive }
       if others.isEmpty { return !(isYoung && hopes) }
+      let greeted = Set(node.greeted)
       return others.allSatisfy { member in
-        node.volumeNames.allSatisfy { name in
-          guard let held = node.held(by: member.id, of: name) else { return false }
-          return node.volume(name)?.vector.covers(held) ?? true && node.parcelCount(name) == 0
-        }
+        greeted.contains(member.id)
+          && node.volumeNames.allSatisfy { name in
+            let held = node.held(by: member.id, of: name) ?? VersionVector()
+            return node.volume(name)?.vector.covers(held) ?? true && node.parcelCount(name) == 0
+          }
       }
     }
   }

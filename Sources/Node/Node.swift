@@ -77,6 +77,9 @@ public struct Node: Sendable {
   /// The peers with a sync connection.
   public var connected: [NodeID] { peers.keys.sorted() }
 
+  /// The peers that have said over their connection which volumes they carry.
+  public var greeted: [NodeID] { peers.filter(\.value.saidHello).keys.sorted() }
+
   /// What a peer said that it holds of a volume.
   public func held(by peer: NodeID, of volume: String) -> VersionVector? { syncs[volume]?.held[peer] }
 

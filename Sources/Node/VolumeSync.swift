@@ -190,7 +190,9 @@ struct VolumeSync: Sendable {
 
   /// The owner looked on this machine; the rest must be fetched.
   mutating func gathered(_ id: UInt64, missing: [WantedContent], into effects: inout [NodeEffect]) {
-    guard case .collecting? = stages[id], let wanted = self.missing[id], let sender = parcels[id]?.sender else { return }
+    guard case .collecting? = stages[id], let wanted = self.missing[id], let sender = parcels[id]?.sender else {
+      return
+    }
     let places = Set(missing.map(\.place))
     parcels[id]!.staged.formUnion(wanted.subtracting(places))
     self.missing[id] = places

@@ -22,7 +22,7 @@ extension AdminRoutes {
     let only = try request.query["volume"].map { try volume($0) }
     let volumes = only.map { [$0] } ?? engine.allVolumes
     return volumes.flatMap { volume in
-      (engine.read { $0.volume(volume.name) }?.conflicts ?? []).map { Found(volume: volume, conflict: $0) }
+      engine.read { $0.volume(volume.name)?.conflicts ?? [] }.map { Found(volume: volume, conflict: $0) }
     }
   }
 

@@ -9,12 +9,14 @@ extension AdminRoutes {
     let (carried, path) = try place(request)
     carried.mount.withLock { $0 }?.captureAll()
     await engine.learnOrigins(of: carried.name)
-    guard let volume = engine.read({ $0.volume(carried.name) }), let entry = volume.summary(of: path) else {
+    let found = engine.read { node in
+      node.volume(carried.name).flatMap { volume in volume.summary(of: path).map { ($0, volume.files[$0.file]) } }
+    }
+    guard let (entry, file) = found else {
       throw RouteRefusal(
         404, "there is nothing at \(path)", "the volume \(carried.name) shows no such path here",
         "Check the path; `grapevine diverge` tells whether other nodes have it.")
     }
-    let file = volume.files[entry.file]
     return ChunksReport(
       volume: carried.name, path: path.description, kind: Self.kind(of: entry, file),
       file: entry.kind == nil ? "" : entry.file.description, size: entry.size, chunkSize: file?.form.chunkSize ?? 0,
