@@ -10,7 +10,7 @@ struct Cluster: Sendable {
   private(set) var names: [String]
   private var mesh: String { "\(cell.directory)/m" }
 
-  private static let scripts = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Scripts")
+  static let scripts = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Scripts")
     .path
   private static let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
     .appending(path: "grapevine").path
@@ -83,13 +83,13 @@ struct Cluster: Sendable {
   func partition(_ groups: [String]...) async throws {
     for (index, group) in groups.enumerated() {
       for other in groups[(index + 1)...].joined() {
-        for name in group { try await cell.run("cut \(name) \(other) && cut \(other) \(name)") }
+        for name in group { try await cell.run("cut_link \(name) \(other) && cut_link \(other) \(name)") }
       }
     }
   }
 
   /// Takes away what one node sends to another; the other way stays.
-  func cut(_ from: String, to: String) async throws { try await cell.run("cut \(from) \(to)") }
+  func cut(_ from: String, to: String) async throws { try await cell.run("cut_link \(from) \(to)") }
 
   /// Mends every link.
   func heal() async throws { try await cell.run("heal") }

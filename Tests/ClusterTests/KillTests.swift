@@ -22,14 +22,14 @@ extension ClusterTests {
             writer_\(name.replacing("-", with: "_"))=$!
             """
           }
-          let ends = others.map { "kill -KILL $writer_\($0.replacing("-", with: "_"))" }
+          let ends = others.map { "kill -TERM $writer_\($0.replacing("-", with: "_"))" }
           try await cluster.cell.run(
             """
             \(writers.joined(separator: "\n"))
             sleep \(delay)
             kill_node \(victim)
             \(ends.joined(separator: "; "))
-            wait $writer_\(victim.replacing("-", with: "_"))
+            wait \(cluster.names.map { "$writer_\($0.replacing("-", with: "_"))" }.joined(separator: " "))
             start_node \(victim)
             """)
           for name in cluster.names {

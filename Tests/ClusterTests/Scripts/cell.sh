@@ -54,8 +54,8 @@ kill_node() { kill -KILL "${pids[$1]}" && { wait "${pids[$1]}" 2>/dev/null || tr
 freeze_node() { kill -STOP "${pids[$1]}"; }
 thaw_node() { kill -CONT "${pids[$1]}"; }
 
-# cut FROM TO: packets from one node to another vanish. Replies still pass: cut both ways for a partition.
-cut() { ip rule add pref 100 from "10.77.${numbers[$1]}.2" to "10.77.${numbers[$2]}.2" blackhole; }
+# cut_link FROM TO: packets from one node to another vanish. Replies still pass: cut both ways for a partition.
+cut_link() { ip rule add pref 100 from "10.77.${numbers[$1]}.2" to "10.77.${numbers[$2]}.2" blackhole; }
 
 # heal: every link carries packets again.
 heal() { while ip rule del pref 100 2>/dev/null; do :; done; }

@@ -1,11 +1,12 @@
 """A program that writes in every way and notes what fsync acknowledged; and whether all of that is still there.
 
-write DIR ACKS: until killed or the file system fails. check DIR ACKS: exit status 1 when something acknowledged is missing.
+write DIR ACKS: until SIGTERM, after the write that has begun, or until the file system fails. check DIR ACKS: exit status 1 when something acknowledged is missing.
 A note is one line, written before (`try`) and after (`done`) the fsync: kind, name, number.
 """
 
 import os
 import random
+import signal
 import sys
 
 SLOT = 4096
@@ -33,8 +34,10 @@ def write(directory, acks):
         os.fsync(descriptor)
         os.close(descriptor)
 
+    ending = []
+    signal.signal(signal.SIGTERM, lambda *_: ending.append(True))
     try:
-        while True:
+        while not ending:
             number += 1
             kind = generator.choice(["new", "slot", "replace", "append"])
             name = {"new": f"n{number}", "slot": f"s{generator.randrange(8)}", "replace": f"r{generator.randrange(4)}",
