@@ -171,7 +171,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     if now - lastRead >= .milliseconds(limits.silenceMilliseconds) {
       owner.count { $0.silent += 1 }
       pings?.cancel()
-      return end(context, "the peer was silent for \(limits.silenceMilliseconds) ms")
+      end(context, "the peer was silent for \(limits.silenceMilliseconds) ms")
+      // Nobody is there to answer TLS's goodbye, so it is not waited for.
+      (try? context.pipeline.syncOperations.context(handlerType: NIOSSLHandler.self))?.close(promise: nil)
+      return
     }
     write(context, ReservedChannel.ping, withUnsafeBytes(of: now.uptimeNanoseconds.littleEndian) { Array($0) })
   }

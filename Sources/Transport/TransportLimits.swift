@@ -15,9 +15,10 @@ public struct TransportLimits: Sendable {
   /// Until a TCP connection stands, and again until its handshake is done.
   public var connectTimeoutMilliseconds: Int64 = 5_000
   /// Between two pings.
-  public var pingIntervalMilliseconds: Int64 = 10_000
-  /// Silence after which a connection is closed; above `pingIntervalMilliseconds`.
-  public var silenceMilliseconds: Int64 = 30_000
+  public var pingIntervalMilliseconds: Int64 = 1_000
+  /// Silence after which a connection is closed; above `pingIntervalMilliseconds`. TCP that has lost packets for a while
+  /// waits ever longer before it tries again, long after the link is back; a new connection does not.
+  public var silenceMilliseconds: Int64 = 5_000
 
   /// The defaults.
   public init() {}

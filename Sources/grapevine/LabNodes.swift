@@ -111,7 +111,8 @@ final class LabNodes {
     let path = node.directory + "/grapevine.toml"
     let text = try String(contentsOfFile: path, encoding: .utf8)
     let timed = text.replacingOccurrences(of: "profile = \"wan\"", with: "profile = \"\(scenario.profile.rawValue)\"")
-    try timed.write(toFile: path, atomically: true, encoding: .utf8)
+    let detailed = timed + "\n[log]\nlevel = \"debug\"\n"
+    try detailed.write(toFile: path, atomically: true, encoding: .utf8)
   }
 
   /// The node of a name.
