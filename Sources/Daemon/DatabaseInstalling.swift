@@ -88,7 +88,8 @@ extension DatabaseFollower {
     if kind == .log, let frame = bound.log.position?.frame, frame > 1_000 { try bound.live.checkpoint() }
     guard kind != file.attributes.journal, file.vector[volume.origin] == 0 else { return }
     bound.live.close()
-    if try bound.live.move(into: file.attributes.journal) { session.recorded.with { session.standing.isFresh = true } }
+    session.recorded.with { session.standing.isFresh = true }
+    _ = try bound.live.move(into: file.attributes.journal)
   }
 
   /// Under the write lock: whether nothing was committed that is not captured.

@@ -202,6 +202,7 @@ extension DatabaseFollower {
       session.standing.isPendingKnown = true
       return
     }
+    let expected = session.standing.pending.count
     let draft = volume.content.stagingPath(of: "conflict-" + session.id.localName)
     try writeCopy(pages, size, UInt64(shape.pageSize), to: draft)
     let writes = pages.pages.map {
@@ -215,7 +216,10 @@ extension DatabaseFollower {
     }
     owner.engine.log.notice(
       "two nodes wrote one database: the version here is kept as a conflict",
-      metadata: ["database": "\(bound.path)", "conflict": "\(copy)"])
+      metadata: [
+        "database": "\(bound.path)", "conflict": "\(copy)", "log": "\(isLog ? bound.log.lossReason ?? "read" : "none")",
+        "pages": "\(differing.count)", "expected": "\(expected)",
+      ])
     session.standing.pending = Set(differing.map(\.number))
     let count = file.size / UInt64(file.form.chunkSize)
     if count > UInt64(shape.pageCount) {
