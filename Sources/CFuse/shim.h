@@ -4,6 +4,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 #include <linux/falloc.h>
+#include <malloc.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -55,6 +56,14 @@ static inline void grapevine_sync_file_system(int descriptor) { syscall(SYS_sync
 static inline void grapevine_write_back(int descriptor) {
   const unsigned wait_write_wait = 7;
   syscall(SYS_sync_file_range, descriptor, (int64_t)0, (int64_t)0, wait_write_wait);
+}
+
+// Has the allocator ask for much at once and give nothing back: a call that changes the process's memory map waits for
+// page faults, and a fault on a file of our own mount waits for the threads that answer the kernel.
+static inline void grapevine_settle_allocator(void) {
+  mallopt(M_TOP_PAD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 0x7fffffff);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
 }
 
 static inline long grapevine_thread_id(void) { return syscall(SYS_gettid); }

@@ -18,6 +18,7 @@ public final class VolumeMount: Sendable {
   /// - Parameter volumeName: what `mount` and `df` show as the source.
   public init(host: any VolumeHost, mountPoint: String, volumeName: String, options: MountOptions) throws {
     self.mountPoint = mountPoint
+    grapevine_settle_allocator()
     fileSystem = FileSystem(host: host, options: options)
     do {
       session = try Session(fileSystem, mountPoint: mountPoint, volumeName: volumeName)
