@@ -89,8 +89,9 @@ final class CarriedVolume: VolumeHost {
   func store(durably: Bool, also extra: [StoredRecord] = []) {
     while true {
       var more = false
+      var durable: VersionVector?
       let outgoing = storing.withLock { _ -> (sequences: ClosedRange<UInt64>, delta: Delta)? in
-        let (touched, outgoing, rest) = engine.takeWork(name)
+        let (touched, outgoing, rest, vector) = engine.takeWork(name)
         more = rest
         let marked = marks.withLock { marks -> [StoredRecord] in
           defer { marks.removeAll() }
@@ -102,11 +103,15 @@ final class CarriedVolume: VolumeHost {
         }
         let batch = touched + marked + noted + extra
         if !batch.isEmpty || durably {
-          do { try records.commit(batch, durably: durably && !rest) } catch { engine.storageFailed(error) }
+          do {
+            try records.commit(batch, durably: durably && !rest)
+            if durably, !rest { durable = vector }
+          } catch { engine.storageFailed(error) }
         }
         return outgoing
       }
       if let outgoing { engine.handle(.stored(volume: name, sequences: outgoing.sequences, outgoing.delta)) }
+      if let durable { engine.handle(.durable(volume: name, durable)) }
       guard more else { return }
     }
   }

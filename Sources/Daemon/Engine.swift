@@ -81,12 +81,15 @@ public final class Engine: Sendable {
   /// What must be stored of a volume, and then told; and whether more waits.
   func takeWork(
     _ name: String
-  ) -> (touched: [StoredRecord], outgoing: (sequences: ClosedRange<UInt64>, delta: Delta)?, more: Bool) {
+  ) -> (
+    touched: [StoredRecord], outgoing: (sequences: ClosedRange<UInt64>, delta: Delta)?, more: Bool,
+    vector: VersionVector
+  ) {
     core.withLock { node, _ in
       node.withVolume(name, wall: 0) { volume, _ in
         let touched = volume.takeTouched().map { volume.stored($0) }
         let outgoing = volume.takeOutgoing()
-        return (touched, outgoing, volume.hasWork)
+        return (touched, outgoing, volume.hasWork, volume.vector)
       }
     }
   }
@@ -144,7 +147,12 @@ public final class Engine: Sendable {
       round += 1
       for volume in allVolumes { volume.mount.withLock { $0 }?.capture() }
       renewLease()
-      if round % 50 == 0 { for volume in allVolumes { collect(volume) } }
+      for volume in allVolumes where hasNewHolder(volume.name) { _ = storeHolders(of: volume.name) }
+      guard round % 50 == 0 else { continue }
+      for volume in allVolumes {
+        if read({ $0.isVolatile(volume.name) }) { volume.store(durably: true) }
+        collect(volume)
+      }
     }
   }
 

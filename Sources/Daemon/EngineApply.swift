@@ -151,7 +151,7 @@ extension Engine {
   private func join(_ volume: CarriedVolume, _ parcel: Parcel) -> Joined? {
     withVolume(volume.name) { state, _ in
       let missing = state.wanted(by: parcel.delta).contains { want in
-        parcel.contents[want.place]?.hash != want.chunk.hash && !parcel.staged.contains(want.place) && !want.isLost
+        parcel.contents[want.place]?.hash != want.chunk.hash && !parcel.staged.contains(want) && !want.isLost
       }
       let needsWhole = state.verdicts(of: parcel.delta).contains { verdict in
         verdict.verdict == .needsWhole || verdict.verdict == .incomplete
@@ -190,7 +190,8 @@ extension Engine {
           let descriptor = try descriptors[file] ?? volume.content.open(file, create: true)
           descriptors[file] = descriptor
           let offset = index * UInt64(form.chunkSize)
-          try write(chunk, file, index, offset, parcel, volume, inPlace.contains(file), descriptor)
+          let want = WantedContent(file: file, index: index, chunk: chunk, chunkSize: form.chunkSize, isLost: false)
+          try write(want, offset, parcel, volume, inPlace.contains(file), descriptor)
           // A chunk that was the last of a cut file is short; where the file goes on after it there is nothing.
           let end = offset + UInt64(chunk.length)
           let limit = max(end, min(form.size, offset + UInt64(form.chunkSize)))
@@ -232,17 +233,17 @@ extension Engine {
   }
 
   private func write(
-    _ chunk: Chunk, _ file: FileID, _ index: UInt64, _ offset: UInt64, _ parcel: Parcel, _ volume: CarriedVolume,
-    _ isInPlace: Bool, _ descriptor: Int32
+    _ want: WantedContent, _ offset: UInt64, _ parcel: Parcel, _ volume: CarriedVolume, _ isInPlace: Bool,
+    _ descriptor: Int32
   ) throws {
-    let place = ContentPlace(file: file, index: index)
-    let path = volume.content.path(of: file)
+    let chunk = want.chunk
+    let path = volume.content.path(of: want.file)
     if chunk.hash.isZeros {
       ContentStore.punch(descriptor, at: Int64(offset), length: Int64(chunk.length))
-    } else if let content = parcel.contents[place], content.hash == chunk.hash {
+    } else if let content = parcel.contents[want.place], content.hash == chunk.hash {
       try ContentStore.write(content.bytes, at: offset, to: descriptor, path: path)
-    } else if parcel.staged.contains(place), !isInPlace {
-      let (source, _) = try staging.descriptor(volume, parcel.id, file, isFresh: false)
+    } else if parcel.staged.contains(want), !isInPlace {
+      let (source, _) = try staging.descriptor(volume, parcel.id, want.file, isFresh: false)
       guard let bytes = ContentStore.read(Int(chunk.length), at: offset, from: source) else {
         throw StorageError.system(operation: "read staged bytes of", path: path, errno: errno)
       }

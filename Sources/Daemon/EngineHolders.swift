@@ -38,10 +38,16 @@ extension Engine {
     }
   }
 
+  /// Whether somebody carries the volume of whom nothing is stored: after a restart he would not be waited for.
+  func hasNewHolder(_ volume: String) -> Bool {
+    let holders = read { $0.holders(of: volume) }
+    return holderNotes.stored.withLock { stored in holders.contains { stored[Self.key($0, of: volume)] == nil } }
+  }
+
   /// Stores who holds what, before anything is forgotten; a node that is new durably. False when that failed.
   func storeHolders(of volume: String) -> Bool {
     let vectors = read { node in
-      node.holders(of: volume).map { ($0, node.held(by: $0, of: volume) ?? VersionVector()) }
+      node.holders(of: volume).map { ($0, node.heldDurably(by: $0, of: volume) ?? VersionVector()) }
     }
     var records: [StoredRecord] = []
     var isNew = false

@@ -4,21 +4,24 @@ import Causality
 import Replication
 
 extension Node {
-  /// The vector covered by every other node that carries the volume, when everything that any of them had is held here
-  /// too. A node that left counts until it is forgotten: it comes back with what it had.
+  /// What every other node that carries the volume holds whatever happens to it, when everything that any of them had is
+  /// held here too. A node that left counts until it is forgotten: it comes back with what it had.
   ///
-  /// What lies below it can never meet a change made without having seen it. Nil while some member's vector is
-  /// unknown, or holds what is not here yet.
+  /// What lies below it can never meet a change made without having seen it: not even a power loss brings a node back to
+  /// before it. Nil while some holder's vector is unknown, or has what is not here yet.
   public func frontier(of name: String) -> VersionVector? {
     guard let sync = syncs[name] else { return nil }
-    let own = sync.volume.vector
-    var frontier = own
+    var frontier = sync.durable
     for holder in holders(of: name) {
-      guard let held = sync.held[holder], own.covers(held) else { return nil }
-      frontier = frontier.meet(held)
+      guard let held = sync.held[holder], let durable = sync.heldDurably[holder], sync.volume.vector.covers(held)
+      else { return nil }
+      frontier = frontier.meet(durable)
     }
     return frontier
   }
+
+  /// Whether a power loss would take something of what is held; then nothing is forgotten on the strength of it.
+  public func isVolatile(_ name: String) -> Bool { syncs[name].map { $0.durable != $0.volume.vector } ?? false }
 
   /// Every other node that ever said what it holds of the volume, and every member that has not left.
   public func holders(of name: String) -> [NodeID] {
@@ -28,15 +31,19 @@ extension Node {
     return holders.sorted()
   }
 
-  /// Takes in what a node held in an earlier life of this one, unless it has said more since.
+  /// Takes in what a node held durably in an earlier life of this one, unless it has said more since.
   public mutating func remember(_ holder: NodeID, holding vector: VersionVector, of name: String) {
     guard holder != id, syncs[name] != nil, syncs[name]!.held[holder] == nil else { return }
     syncs[name]!.held[holder] = vector
+    syncs[name]!.heldDurably[holder] = vector
   }
 
   /// A node is gone for good: nothing is kept for it any more.
   public mutating func forget(_ holder: NodeID) {
-    for name in volumeNames { syncs[name]!.held[holder] = nil }
+    for name in volumeNames {
+      syncs[name]!.held[holder] = nil
+      syncs[name]!.heldDurably[holder] = nil
+    }
   }
 
   /// Forgets what every node has seen go; returns the files whose bytes may go.

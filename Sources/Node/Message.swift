@@ -46,7 +46,7 @@ public enum Message: Hashable, Sendable {
   /// The first of a connection: who speaks, the protocol versions spoken, and the vectors of the volumes carried.
   case hello(node: NodeID, protocols: ClosedRange<UInt16>, volumes: [VolumeVector])
   /// What the sender holds now.
-  case have(volume: String, VersionVector)
+  case have(VolumeVector)
   /// What the sender just did: changes `sequences` of `origin`.
   case push(volume: String, origin: NodeID, sequences: ClosedRange<UInt64>, Delta, [PlacedContent])
   /// Send me what `since` does not cover, in parts.
@@ -75,11 +75,14 @@ public enum Message: Hashable, Sendable {
     public var volume: String
     /// What is held.
     public var vector: VersionVector
+    /// What of it no power loss takes.
+    public var durable: VersionVector
 
-    /// Joins both.
-    public init(volume: String, vector: VersionVector) {
+    /// All parts.
+    public init(volume: String, vector: VersionVector, durable: VersionVector) {
       self.volume = volume
       self.vector = vector
+      self.durable = durable
     }
   }
 
@@ -108,13 +111,11 @@ extension Message {
       writer.write(protocols.upperBound)
       writer.writeVarint(volumes.count)
       for volume in volumes {
-        writer.writeString(volume.volume)
-        writer.write(volume.vector)
+        writer.write(volume)
       }
-    case .have(let volume, let vector):
+    case .have(let volume):
       writer.write(Tag.have.rawValue)
-      writer.writeString(volume)
-      writer.write(vector)
+      writer.write(volume)
     case .push(let volume, let origin, let sequences, let delta, let contents):
       writer.write(Tag.push.rawValue)
       writer.writeString(volume)
@@ -196,10 +197,10 @@ extension Message {
       guard low <= high else { throw .invalid("protocols") }
       var volumes: [VolumeVector] = []
       for _ in 0..<(try reader.readCount(atMost: 1_024)) {
-        volumes.append(VolumeVector(volume: try reader.readString(atMost: 255), vector: try reader.readVector()))
+        volumes.append(try reader.readVolumeVector())
       }
       self = .hello(node: node, protocols: low...high, volumes: volumes)
-    case .have: self = .have(volume: try reader.readString(atMost: 255), try reader.readVector())
+    case .have: self = .have(try reader.readVolumeVector())
     case .push:
       let volume = try reader.readString(atMost: 255)
       let origin = try reader.readNodeID()
@@ -294,6 +295,12 @@ extension Message {
 }
 
 extension ByteWriter {
+  mutating func write(_ volume: Message.VolumeVector) {
+    writeString(volume.volume)
+    write(volume.vector)
+    write(volume.durable)
+  }
+
   mutating func write(_ contents: [PlacedContent]) {
     writeVarint(contents.count)
     for content in contents {
@@ -306,6 +313,11 @@ extension ByteWriter {
 }
 
 extension ByteReader {
+  mutating func readVolumeVector() throws(WireError) -> Message.VolumeVector {
+    Message.VolumeVector(
+      volume: try readString(atMost: 255), vector: try readVector(), durable: try readVector())
+  }
+
   mutating func readContents() throws(WireError) -> [PlacedContent] {
     var contents: [PlacedContent] = []
     for _ in 0..<(try readCount(atMost: CodingBounds.records)) {

@@ -35,7 +35,7 @@ public struct Node: Sendable {
   /// Counts of what went on, for metrics.
   public internal(set) var counts = NodeCounts()
 
-  /// A node with its volumes as they were stored.
+  /// A node with its volumes as they were stored, durably.
   public init(id: NodeID, membership: Membership, clock: HybridLogicalClock, volumes: [Volume]) {
     self.id = id
     self.membership = membership
@@ -83,6 +83,9 @@ public struct Node: Sendable {
   /// What a peer said that it holds of a volume.
   public func held(by peer: NodeID, of volume: String) -> VersionVector? { syncs[volume]?.held[peer] }
 
+  /// What a peer said that it holds of a volume whatever happens to it.
+  public func heldDurably(by peer: NodeID, of volume: String) -> VersionVector? { syncs[volume]?.heldDurably[peer] }
+
   /// What the content that was asked for under `id` must hash to; nil when nobody waits for it.
   public func expectedHash(_ volume: String, _ id: UInt64) -> ContentHash? { syncs[volume]?.fetches.expected(id) }
 
@@ -116,6 +119,7 @@ public struct Node: Sendable {
     case .gathered(let volume, let parcel, let missing):
       syncs[volume]?.gathered(parcel, missing: missing, into: &effects)
       request(volume, at: now, into: &effects)
+    case .durable(let volume, let vector): syncs[volume]?.durable.merge(vector)
     case .applied(let volume, let parcel, let outcome):
       applied(volume, parcel, outcome, at: now, into: &effects)
     case .tick: tick(at: now, into: &effects)
@@ -146,7 +150,7 @@ public struct Node: Sendable {
   }
 
   private func hello(_ connection: ConnectionID, into effects: inout [NodeEffect]) {
-    let volumes = volumeNames.map { Message.VolumeVector(volume: $0, vector: syncs[$0]!.volume.vector) }
+    let volumes = volumeNames.map { syncs[$0]!.told(as: $0) }
     effects.append(.send(connection, .hello(node: id, protocols: Message.protocols, volumes: volumes)))
   }
 
@@ -224,11 +228,11 @@ public struct Node: Sendable {
 
   /// Tells every peer what is held here, when it has changed.
   private mutating func announce(_ name: String, into effects: inout [NodeEffect]) {
-    let vector = syncs[name]!.volume.vector
-    guard vector != syncs[name]!.announced else { return }
-    syncs[name]!.announced = vector
+    let told = syncs[name]!.told(as: name)
+    guard told != syncs[name]!.announced else { return }
+    syncs[name]!.announced = told
     for connection in peers.values.filter(\.saidHello).map(\.connection).sorted() {
-      effects.append(.send(connection, .have(volume: name, vector)))
+      effects.append(.send(connection, .have(told)))
     }
   }
 

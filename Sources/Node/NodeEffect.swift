@@ -82,5 +82,5 @@ public struct Parcel: Hashable, Sendable {
   /// The bytes that came with it, by place.
   public var contents: [ContentPlace: PlacedContent]
   /// The bytes that were put aside for it.
-  public var staged: Set<ContentPlace> = []
+  public var staged: Set<WantedContent> = []
 }

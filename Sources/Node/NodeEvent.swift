@@ -17,6 +17,8 @@ public enum NodeEvent: Sendable {
   /// Local changes are durable and may be told: what `Volume.takeOutgoing` gave, after what `Volume.takeTouched` gave
   /// was stored.
   case stored(volume: String, sequences: ClosedRange<UInt64>, Delta)
+  /// All records of a volume that was at this vector have reached the disk for good: a power loss takes nothing of it.
+  case durable(volume: String, VersionVector)
   /// The answer to `gather`: what was not found on this machine.
   case gathered(volume: String, parcel: UInt64, missing: [WantedContent])
   /// The answer to `apply`.

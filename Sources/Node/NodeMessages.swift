@@ -17,11 +17,11 @@ extension Node {
       }
       peers[peer]!.saidHello = true
       for volume in volumes where syncs[volume.volume] != nil {
-        hears(volume.volume, of: peer, holding: volume.vector, at: now, waits: false, into: &effects)
+        hears(volume, from: peer, at: now, waits: false, into: &effects)
       }
-    case .have(let name, let vector):
-      guard syncs[name] != nil else { return }
-      hears(name, of: peer, holding: vector, at: now, waits: true, into: &effects)
+    case .have(let volume):
+      guard syncs[volume.volume] != nil else { return }
+      hears(volume, from: peer, at: now, waits: true, into: &effects)
     case .push(let name, let origin, let sequences, let delta, let contents):
       guard syncs[name] != nil else { return }
       let parcel = parcel(name, peer, connection, .push(origin: origin, sequences), delta, contents)
@@ -130,8 +130,7 @@ extension Node {
     if let bytes, bytes.count == Int(want.content.chunk.length) {
       counts.contentBytes += UInt64(bytes.count)
       effects.append(.stage(volume: name, parcel: want.parcel, want.content, bytes))
-      let place = want.content.place
-      syncs[name]!.settled(place, of: want.parcel, isThere: true, into: &effects)
+      syncs[name]!.settled(want.content, of: want.parcel, isThere: true, into: &effects)
     } else {
       syncs[name]!.fetches.refused(want, by: peer)
     }
@@ -161,8 +160,7 @@ extension Node {
     }
     for want in hopeless {
       if want.content.isLost {
-        let place = want.content.place
-        syncs[name]!.settled(place, of: want.parcel, isThere: false, into: &effects)
+        syncs[name]!.settled(want.content, of: want.parcel, isThere: false, into: &effects)
       } else if syncs[name]!.parcels[want.parcel] != nil {
         syncs[name]!.pauseUntil = max(syncs[name]!.pauseUntil, now + .milliseconds(100))
         syncs[name]!.abandon(want.parcel, into: &effects)
@@ -172,10 +170,11 @@ extension Node {
 
   /// Notes what a peer holds, and pulls when it holds more than is on its way.
   private mutating func hears(
-    _ name: String, of peer: NodeID, holding vector: VersionVector, at now: Instant, waits: Bool,
-    into effects: inout [NodeEffect]
+    _ told: Message.VolumeVector, from peer: NodeID, at now: Instant, waits: Bool, into effects: inout [NodeEffect]
   ) {
+    let (name, vector) = (told.volume, told.vector)
     syncs[name]!.held[peer] = vector
+    syncs[name]!.heldDurably[peer] = told.durable
     let own = syncs[name]!.volume.origin
     if vector[own] > syncs[name]!.volume.vector[own] {
       effects.append(

@@ -34,10 +34,14 @@ struct VolumeSync: Sendable {
   var volume: Volume
   /// What each peer said it holds.
   var held: [NodeID: VersionVector] = [:]
+  /// What each peer said it holds whatever happens to it.
+  var heldDurably: [NodeID: VersionVector] = [:]
+  /// What is held here whatever happens.
+  var durable: VersionVector
   var parcels: [UInt64: Parcel] = [:]
   var stages: [UInt64: Stage] = [:]
   /// What a collecting parcel still lacks.
-  var missing: [UInt64: Set<ContentPlace>] = [:]
+  var missing: [UInt64: Set<WantedContent>] = [:]
   /// For each record the parcels that touch it, in order of arrival: one is worked on at a time.
   var turns: [RecordKey: [UInt64]] = [:]
   var fetches = Fetches()
@@ -49,7 +53,7 @@ struct VolumeSync: Sendable {
   var nextParcel: UInt64 = 1
   var nextRound: UInt64 = 1
   var waitingBytes = 0
-  var announced = VersionVector()
+  var announced: Message.VolumeVector?
   var wholesBegun = Set<FileID>()
   var pauseUntil = Instant.zero
 
@@ -58,7 +62,15 @@ struct VolumeSync: Sendable {
     var isApplied: Bool
   }
 
-  init(volume: Volume) { self.volume = volume }
+  init(volume: Volume) {
+    self.volume = volume
+    durable = volume.vector
+  }
+
+  /// What peers are told is held here.
+  func told(as name: String) -> Message.VolumeVector {
+    Message.VolumeVector(volume: name, vector: volume.vector, durable: durable)
+  }
 
   /// The vector, with the pushes that are on their way.
   var reach: VersionVector {
@@ -140,12 +152,11 @@ struct VolumeSync: Sendable {
       return
     }
     let missing = volume.wanted(by: parcel.delta).filter { want in
-      let place = want.place
-      return parcel.contents[place]?.hash != want.chunk.hash && !parcel.staged.contains(place)
+      parcel.contents[want.place]?.hash != want.chunk.hash && !parcel.staged.contains(want)
     }
     guard !missing.isEmpty else { return apply(id, into: &effects) }
     stages[id] = .collecting
-    self.missing[id] = Set(missing.map(\.place))
+    self.missing[id] = Set(missing)
     let items = missing.map { want in
       GatherItem(wanted: want, place: volume.place(of: want.chunk.hash, length: want.chunk.length))
     }
@@ -193,18 +204,17 @@ struct VolumeSync: Sendable {
     guard case .collecting? = stages[id], let wanted = self.missing[id], let sender = parcels[id]?.sender else {
       return
     }
-    let places = Set(missing.map(\.place))
-    parcels[id]!.staged.formUnion(wanted.subtracting(places))
-    self.missing[id] = places
+    parcels[id]!.staged.formUnion(wanted.subtracting(missing))
+    self.missing[id] = Set(missing)
     guard !missing.isEmpty else { return apply(id, into: &effects) }
     fetches.add(missing.map { Fetches.Want(parcel: id, content: $0, sender: sender) })
   }
 
   /// Bytes of a parcel are put aside, or will not come because nobody has them.
-  mutating func settled(_ place: ContentPlace, of id: UInt64, isThere: Bool, into effects: inout [NodeEffect]) {
+  mutating func settled(_ want: WantedContent, of id: UInt64, isThere: Bool, into effects: inout [NodeEffect]) {
     guard case .collecting? = stages[id] else { return }
-    missing[id]?.remove(place)
-    if isThere { parcels[id]!.staged.insert(place) }
+    missing[id]?.remove(want)
+    if isThere { parcels[id]!.staged.insert(want) }
     if missing[id]?.isEmpty ?? true { apply(id, into: &effects) }
   }
 
