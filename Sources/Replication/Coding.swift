@@ -103,6 +103,11 @@ extension ByteWriter {
     write(value.attributesDot)
     writeVarint(value.truncation)
     write(value.truncationDot)
+    writeVarint(value.cuts.count)
+    for cut in value.cuts {
+      writeVarint(cut.size)
+      write(cut.dot)
+    }
     writeVarint(value.notes.count)
     for (dot, note) in value.notes.sorted(by: { $0.key < $1.key }) {
       write(dot)
@@ -239,6 +244,9 @@ extension ByteReader {
     file.attributesDot = try readDot()
     file.truncation = try readVarint()
     file.truncationDot = try readDot()
+    for _ in 0..<(try readCount(atMost: CodingBounds.chunks)) {
+      file.cuts.append(Cut(size: try readVarint(), dot: try readDot()))
+    }
     file.notes = [:]
     for _ in 0..<(try readCount(atMost: CodingBounds.chunks)) {
       let dot = try readDot()

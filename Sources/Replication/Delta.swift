@@ -108,13 +108,14 @@ extension File {
       part.truncation = 0
       part.truncationDot = .none
     }
+    part.cuts = cuts.filter { isWanted($0.dot) }
     if !lost.isEmpty {
       // A version stands with all that lost at its chunk: what is not listed there was replaced by who had seen it.
       var indexes = Set(part.chunks.elements.map(\.index))
       for loser in lost where isWanted(loser.chunk.dot) || isWanted(loser.winner) || isWanted(loser.dropped) {
         indexes.insert(loser.index)
       }
-      let cut = part.truncationDot == .none ? UInt64.max : truncation
+      let cut = part.cuts.map(\.size).min() ?? .max
       part.lost = lost.filter { indexes.contains($0.index) || $0.index * UInt64(form.chunkSize) >= cut }
     }
     let needed = part.referredDots

@@ -63,6 +63,22 @@ public struct ChangeNote: Hashable, Sendable {
   }
 }
 
+/// A truncation that took chunks away: what starts at or after its size and is older is gone.
+///
+/// The latest size alone does not tell: a shorter one before it may have come between, unknown to its author.
+public struct Cut: Hashable, Sendable {
+  /// The size of the file after it.
+  public var size: UInt64
+  /// The change that made it.
+  public var dot: Dot
+
+  /// Joins both.
+  public init(size: UInt64, dot: Dot) {
+    self.size = size
+    self.dot = dot
+  }
+}
+
 /// A chunk version that lost to a concurrent winner; its bytes are kept by hash.
 public struct LostChunk: Hashable, Sendable {
   /// Which chunk of the file.
@@ -118,6 +134,8 @@ public struct File: Hashable, Sendable {
   public var attributes: Attributes
   /// Who wrote `attributes`.
   public var attributesDot: Dot
+  /// The cuts that may still reach chunks of others: all but those that a later, deeper cut had seen. Sorted by dot.
+  public var cuts: [Cut] = []
   /// The least size, as the last truncation or extension set it.
   public var truncation: UInt64 = 0
   /// Who wrote `truncation`; none for a file that never was.
@@ -181,6 +199,7 @@ public struct File: Hashable, Sendable {
   var referredDots: Set<Dot> {
     var dots: Set<Dot> = [attributesDot, truncationDot, tip]
     if form.isDatabase { return dots }
+    for cut in cuts { dots.insert(cut.dot) }
     for element in chunks.elements { dots.insert(element.chunk.dot) }
     for loser in lost { dots.formUnion([loser.chunk.dot, loser.winner]) }
     return dots

@@ -51,14 +51,15 @@ enum ChunkVerdict: Equatable {
 }
 
 extension File {
-  /// Meets an incoming chunk; the notes of both sides are in `notes`, the truncation is joined already.
+  /// Meets an incoming chunk; the notes of both sides are in `notes`, the cuts are joined already.
   func verdict(_ incoming: Chunk, at index: UInt64, seen: VersionVector) -> ChunkVerdict {
     let start = index * UInt64(form.chunkSize)
     let held = chunks[index]
     if let held, held.dot == incoming.dot { return .known }
     if seen.covers(incoming.dot) { return .known }
-    if truncationDot != .none, start >= truncation, does(truncationDot, beat: incoming.dot) {
-      return did(truncationDot, see: incoming.dot) ? .stale : .losesUnseen
+    let reaching = cuts.filter { start >= $0.size && does($0.dot, beat: incoming.dot) }
+    if !reaching.isEmpty {
+      return reaching.contains { did($0.dot, see: incoming.dot) } ? .stale : .losesUnseen
     }
     guard let held else { return .wins(lost: nil) }
     if does(incoming.dot, beat: held.dot) {
@@ -67,11 +68,11 @@ extension File {
     return did(held.dot, see: incoming.dot) ? .stale : .losesUnseen
   }
 
-  /// The versions of a chunk that stand here, and the truncation that reaches it: what may have replaced others.
+  /// The versions of a chunk that stand here, and the cuts that reach it: what may have replaced others.
   private func standing(at index: UInt64) -> [Dot] {
     var dots = lost.filter { $0.index == index }.map(\.chunk.dot)
     if let chunk = chunks[index] { dots.append(chunk.dot) }
-    if truncationDot != .none, index * UInt64(form.chunkSize) >= truncation { dots.append(truncationDot) }
+    for cut in cuts where index * UInt64(form.chunkSize) >= cut.size { dots.append(cut.dot) }
     return dots
   }
 
@@ -99,8 +100,10 @@ extension File {
       attributesDot = other.attributesDot
     }
     if other.truncationDot != .none, truncationDot == .none || does(other.truncationDot, beat: truncationDot) {
-      truncate(other.truncation, by: other.truncationDot, into: &work)
+      truncation = other.truncation
+      truncationDot = other.truncationDot
     }
+    for cut in other.cuts { take(cut, into: &work) }
     for element in other.chunks.elements {
       switch verdict(element.chunk, at: element.index, seen: seen) {
       case .known, .stale: break
@@ -112,7 +115,7 @@ extension File {
         chunks[element.index] = element.chunk
         work.append(.write(id, index: element.index, element.chunk))
       case .losesUnseen:
-        lose(element.chunk, at: element.index, to: chunks[element.index]?.dot ?? truncationDot)
+        lose(element.chunk, at: element.index, to: winner(at: element.index))
         work.append(.keepSent(id, index: element.index, element.chunk))
       }
     }
@@ -129,18 +132,32 @@ extension File {
     pruneNotes()
   }
 
-  private mutating func truncate(_ size: UInt64, by dot: Dot, into work: inout [ContentWork]) {
-    truncation = size
-    truncationDot = dot
-    let first = (size + UInt64(form.chunkSize) - 1) / UInt64(form.chunkSize)
-    for element in chunks.elements(from: first) where does(dot, beat: element.chunk.dot) {
-      defer { work.append(.erase(id, index: element.index)) }
-      guard !did(dot, see: element.chunk.dot) else { continue }
-      lose(element.chunk, at: element.index, to: dot)
-      work.append(.keepHeld(id, index: element.index, element.chunk))
+  /// What stands where a version loses: the chunk, or the latest cut that reaches it.
+  private func winner(at index: UInt64) -> Dot {
+    if let chunk = chunks[index] { return chunk.dot }
+    let reaching = cuts.filter { index * UInt64(form.chunkSize) >= $0.size }.map(\.dot)
+    return reaching.max { does($1, beat: $0) } ?? truncationDot
+  }
+
+  private mutating func take(_ cut: Cut, into work: inout [ContentWork]) {
+    guard !cuts.contains(cut), !cuts.contains(where: { $0.size <= cut.size && did($0.dot, see: cut.dot) }) else {
+      return
     }
-    let before = self
-    chunks.removeAll(from: first) { before.does(dot, beat: $0.chunk.dot) }
+    cuts = cuts.filter { $0.size < cut.size || !did(cut.dot, see: $0.dot) }
+    cuts.append(cut)
+    cuts.sort { $0.dot < $1.dot }
+    let first = (cut.size + UInt64(form.chunkSize) - 1) / UInt64(form.chunkSize)
+    let gone = chunks.elements(from: first).filter { does(cut.dot, beat: $0.chunk.dot) }
+    for element in gone {
+      if !did(cut.dot, see: element.chunk.dot) {
+        lose(element.chunk, at: element.index, to: cut.dot)
+        work.append(.keepHeld(id, index: element.index, element.chunk))
+      }
+      work.append(.erase(id, index: element.index))
+    }
+    guard !gone.isEmpty else { return }
+    let indexes = Set(gone.map(\.index))
+    chunks.removeAll(from: first) { indexes.contains($0.index) }
   }
 
   private mutating func take(_ loser: LostChunk, unlessSeenBy stood: [Dot], into work: inout [ContentWork]) {

@@ -212,6 +212,11 @@ extension Volume {
       }
       after.truncation = size
       after.truncationDot = dot
+      if size < file.size {
+        after.cuts.removeAll { $0.size >= size }
+        after.cuts.append(Cut(size: size, dot: dot))
+        after.cuts.sort { $0.dot < $1.dot }
+      }
     }
     if file.attributes != attributes {
       after.attributes = attributes

@@ -125,8 +125,8 @@ final class Ledger {
     facts(file)
     files[id]!.marks.append(dot)
     if file.vector[dot.origin] == dot.sequence { files[id]!.touches.append(dot) }
-    if file.truncationDot == dot {
-      files[id]!.cuts.append(CutFact(dot: dot, size: file.truncation, seen: file.vector.before(dot)))
+    for cut in file.cuts where cut.dot == dot {
+      files[id]!.cuts.append(CutFact(dot: dot, size: cut.size, seen: file.vector.before(dot)))
     }
     if file.buried.covers(file.vector) { files[id]!.burials.append((dot, file.vector)) }
   }

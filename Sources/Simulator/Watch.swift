@@ -21,7 +21,7 @@ extension World {
       "\(loser.index): \(loser.chunk.dot) to \(loser.winner)\(loser.dropped == .none ? "" : ", dropped by \(loser.dropped)")"
     }
     return
-      "file \(file.id): vector \(file.vector), buried \(file.buried), marks \(file.marks), cut to \(file.truncation) by "
-      + "\(file.truncationDot), chunks \(chunks), lost \(lost)"
+      "file \(file.id): vector \(file.vector), buried \(file.buried), marks \(file.marks), size \(file.truncation) by "
+      + "\(file.truncationDot), cuts \(file.cuts.map { "\($0.size) by \($0.dot)" }), chunks \(chunks), lost \(lost)"
   }
 }
