@@ -13,6 +13,7 @@ enum DiskWrite: Sendable {
   case mark(FileID, FileMark)
   case lease(Stamp)
   case incarnation(UInt64)
+  case holders([NodeID: VersionVector])
 
   var isContent: Bool {
     switch self {
@@ -38,6 +39,7 @@ struct DiskState: Sendable {
   var marks: [FileID: FileMark] = [:]
   var lease = Stamp.zero
   var incarnation: UInt64 = 0
+  var holders: [NodeID: VersionVector] = [:]
 
   mutating func apply(_ write: DiskWrite) {
     switch write {
@@ -54,6 +56,7 @@ struct DiskState: Sendable {
     case .mark(let id, let mark): marks[id] = mark
     case .lease(let stamp): lease = stamp
     case .incarnation(let number): incarnation = number
+    case .holders(let vectors): holders = vectors
     }
   }
 }

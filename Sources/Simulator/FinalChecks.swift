@@ -37,7 +37,9 @@ extension Ledger {
     for host in hosts {
       guard let volume = host.volume, let node = host.node else { return "node \(host.index) is down" }
       if !host.dirty.isEmpty { return "node \(host.index) has unrecorded writes" }
-      if !host.damaged.isEmpty { return "node \(host.index) has damaged chunks \(host.damaged.keys.sorted())" }
+      if let place = host.damaged.keys.sorted().first(where: { volume.linkCount($0.file) > 0 }) {
+        return "node \(host.index) has a damaged chunk at \(place)"
+      }
       if node.parcelCount(Host.volume) > 0 { return "node \(host.index) has parcels on their way" }
       if volume.vector != first.volume!.vector {
         return "node \(host.index) holds \(volume.vector), node 0 holds \(first.volume!.vector)"

@@ -91,13 +91,18 @@ final class Host {
     let membership = Membership(
       configuration: world.membership, card: card, incarnation: disk.state.incarnation, seed: random.next())
     node = Node(id: id, membership: membership, clock: hybrid, volumes: [volume])
+    if world.mutation != .forgetHolders {
+      for (holder, vector) in disk.state.holders.sorted(by: { $0.key < $1.key }) {
+        node!.remember(holder, holding: vector, of: Self.volume)
+      }
+    }
     if fresh { disk.perform(.transaction([volume.stored(.vector)], clean: [])) }
     let wasPowerLoss = lostPower
     lostPower = false
     world.ledger.checkRestart(of: self, afterPowerLoss: wasPowerLoss)
     recover(afterPowerLoss: wasPowerLoss)
     if wasPowerLoss { persist() }
-    disk.sync()
+    synchronizeDisk()
     handle(.membership(.start(join: [0, 1, 2].filter { $0 != index && $0 < world.hosts.count }.map(Network.gossip))))
     world.queue.add(.tick(index, life: life), at: world.now)
     world.queue.add(.act(index, life: life), at: world.now + random.span(50...500))
@@ -122,6 +127,8 @@ final class Host {
   /// Finds what the last life left half done.
   private func recover(afterPowerLoss: Bool) {
     guard let volume else { return }
+    // What has no record is of no file, and its bytes must not show in the holes of one that comes later.
+    for id in disk.state.files.keys.sorted() where volume.files[id] == nil { disk.perform(.discard(id)) }
     for (id, mark) in disk.state.marks.sorted(by: { $0.key < $1.key }) {
       switch mark {
       case .dirty:
@@ -144,7 +151,7 @@ final class Host {
       restoreSize(of: id)
       for chunk in mismatches(of: id) { distrust(ContentPlace(file: id, index: chunk)) }
     }
-    rotten.removeAll()
+    rotten = rotten.filter { dirty[$0.file] != nil }
   }
 
   /// The bytes there are wrong: a hole is made a hole again, anything else is to be fetched.
@@ -193,10 +200,24 @@ final class Host {
     var effects: [NodeEffect] = []
     node!.handle(event, at: local, wall: wall, into: &effects)
     if node!.volume(Self.volume)!.hasWork { persist() }
+    storeHolders(onlyNew: true)
     for effect in effects {
       guard node != nil, !disk.isDead else { return }
       perform(effect)
     }
+  }
+
+  /// Stores who holds what: after a restart nothing is forgotten that those have not seen whom it has not met again.
+  func storeHolders(onlyNew: Bool) {
+    guard let node else { return }
+    let holders = node.holders(of: Self.volume)
+    if onlyNew, holders.allSatisfy({ disk.state.holders[$0] != nil }) { return }
+    var vectors: [NodeID: VersionVector] = [:]
+    for holder in holders {
+      vectors[holder] = node.heldDurably(by: holder, of: Self.volume) ?? VersionVector()
+    }
+    disk.perform(.holders(vectors))
+    if onlyNew { disk.sync() }
   }
 
   func tick() {

@@ -13,11 +13,14 @@ extension Host {
       for file in parcel.delta.files { capture(file.id) }
       guard !disk.isDead else { return }
     }
-    let missing = volume!.wanted(by: parcel.delta).contains {
+    let missing = volume!.wanted(by: parcel.delta).first {
       !$0.isLost && bytes(for: $0.place, $0.chunk, parcel) == nil
     }
     let isPartial = volume!.verdicts(of: parcel.delta).contains { [.needsWhole, .incomplete].contains($0.verdict) }
-    guard !missing, !isPartial else { return finish(parcel, .needsMore) }
+    guard missing == nil, !isPartial else {
+      world.note(index, "needs more for parcel \(parcel.id): \(missing.map { "\($0.place)" } ?? "a whole database")")
+      return finish(parcel, .needsMore)
+    }
 
     let before = Visible(self, parcel.delta)
     var work: [ContentWork] = []
@@ -105,7 +108,7 @@ extension Host {
         continue
       }
       let refusals = damaged[place]!
-      if refusals >= 3 * world.hosts.count, peers.count + 1 == world.hosts.count {
+      if refusals >= 3 * world.hosts.count, peers.count + 1 == world.hosts.count, volume.linkCount(place.file) > 0 {
         damaged[place] = nil
         soilDamaged(place)
         continue

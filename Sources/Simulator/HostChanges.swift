@@ -121,10 +121,17 @@ extension Host {
     }
   }
 
+  /// Everything that was written reaches the disk for good.
+  func synchronizeDisk() {
+    disk.sync()
+    guard !disk.isDead, let volume, !volume.hasWork else { return }
+    handle(.durable(volume: Self.volume, volume.vector))
+  }
+
   /// What a program asked to be durable is durable.
   func synchronize(_ id: FileID) {
     capture(id)
-    disk.sync()
+    synchronizeDisk()
     guard !disk.isDead, let volume else { return }
     world.ledger.noteSynced(by: self, volume)
   }
@@ -132,6 +139,7 @@ extension Host {
   /// Forgets what everybody has seen go.
   func collect() {
     guard node != nil, dirty.isEmpty else { return }
+    storeHolders(onlyNew: false)
     var gone: [FileID] = []
     if world.mutation == .collectEarly {
       node!.withVolume(Self.volume, wall: wall) { volume, _ in

@@ -26,6 +26,8 @@ public enum Mutation: String, CaseIterable, Sendable {
   case forgetLease
   /// Removals are forgotten before everybody has seen them.
   case collectEarly
+  /// Who else is in the mesh is forgotten with a restart.
+  case forgetHolders
 
   /// Faults without which it can not show.
   var needs: Set<Fault> {
@@ -35,6 +37,7 @@ public enum Mutation: String, CaseIterable, Sendable {
     case .tellBeforeStoring: [.kill]
     case .forgetLease: [.powerLoss, .clockJump]
     case .collectEarly: [.partition, .away]
+    case .forgetHolders: [.partition, .kill]
     }
   }
 }

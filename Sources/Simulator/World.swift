@@ -66,6 +66,9 @@ final class World {
   /// The file whose record is noted whenever it changes.
   let watched: FileID?
   var seen: [Int: String] = [:]
+  /// No run needs as many events in a second of virtual time.
+  static let eventsPerSecond: UInt64 = 50_000
+  private var eventsAtSecond: UInt64 = 0
 
   init(seed: UInt64, nodes: Int, faults: Set<Fault>, length: Span, _ options: SimulationOptions) {
     self.seed = seed
@@ -111,6 +114,11 @@ final class World {
   func run(patience: Span) -> Span? {
     let end = Instant.zero + length
     while failure == nil, let next = queue.first {
+      if next.at.nanoseconds / 1_000_000_000 != now.nanoseconds / 1_000_000_000 { eventsAtSecond = counts.events }
+      if counts.events - eventsAtSecond > Self.eventsPerSecond {
+        fail(
+          .liveness, at: 0, "more than \(Self.eventsPerSecond) events in a second: they cause each other without end")
+      }
       now = max(now, next.at)
       let item = queue.removeFirst()
       happen(item.payload)
@@ -139,7 +147,7 @@ final class World {
     case .act(let host, let life): if hosts[host].life == life, !hasHealed { act(hosts[host]) }
     case .flush(let host, let life):
       guard hosts[host].life == life else { return }
-      hosts[host].disk.sync()
+      hosts[host].synchronizeDisk()
       if faults.contains(.bitRot) { hosts[host].scrub() }
       hosts[host].collect()
       queue.add(happening, at: now + hosts[host].random.span(500...3_000))

@@ -153,11 +153,23 @@ extension World {
     let place = ContentPlace(file: file.id, index: element.index)
     guard host.damaged[place] == nil, !host.rotten.contains(place) else { return }
     let offset = Int(element.index) * Int(file.form.chunkSize) + Int(amount % UInt64(element.chunk.length))
-    guard offset < host.disk.state.files[file.id]?.count ?? 0 else { return }
+    guard offset < host.disk.state.files[file.id]?.count ?? 0, isElsewhere(place, element.chunk, than: host) else {
+      return
+    }
     host.disk.rot(file.id, at: offset)
     host.rotten.insert(place)
     ledger.noteRot(element.chunk.dot)
     note(host.index, "a bit of \(file.id) chunk \(element.index) rots")
+  }
+
+  /// Whether every other machine that is up has the bytes too: rot takes copies, not the last one.
+  private func isElsewhere(_ place: ContentPlace, _ chunk: Chunk, than host: Host) -> Bool {
+    let others = hosts.filter { $0.isUp && $0.index != host.index }
+    return !others.isEmpty
+      && others.allSatisfy { other in
+        guard let file = other.volume?.files[place.file], file.chunks[place.index] == chunk else { return false }
+        return other.dirty[place.file] == nil && !other.rotten.contains(place) && other.damaged[place] == nil
+      }
   }
 
   /// Everything is well again, and stays so.

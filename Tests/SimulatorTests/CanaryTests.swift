@@ -10,7 +10,7 @@ import Testing
     var options = SimulationOptions()
     options.mutation = mutation
     options.faults = []
-    options.length = .seconds(12)
+    options.length = mutation == .forgetLease ? .seconds(30) : .seconds(12)
     let found = (UInt64(1)...30).contains { Simulation.run(seed: $0, options: options).failure != nil }
     #expect(found, "\(mutation.rawValue) was not found")
   }

@@ -5,11 +5,19 @@ import Simulator
 import Testing
 
 @Suite struct `Simulated meshes` {
-  @Test(arguments: UInt64(1)...UInt64(16))
+  @Test(arguments: UInt64(1)...UInt64(12))
   func `without faults converge`(seed: UInt64) {
     var options = SimulationOptions()
     options.faults = []
     options.length = .seconds(8)
+    let report = Simulation.run(seed: seed, options: options)
+    #expect(report.failure == nil, "\(report.reproduction)")
+  }
+
+  @Test(arguments: UInt64(100)..<UInt64(126))
+  func `under faults hold every invariant and converge once all has healed`(seed: UInt64) {
+    var options = SimulationOptions()
+    options.length = .seconds(12)
     let report = Simulation.run(seed: seed, options: options)
     #expect(report.failure == nil, "\(report.reproduction)")
   }
