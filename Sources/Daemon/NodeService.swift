@@ -43,7 +43,12 @@ public final class NodeService: Sendable {
   }
 
   /// Starts a node: when this returns its volumes are mounted and it is looking for its mesh.
-  public static func start(_ configuration: Configuration, log: Logger) async throws -> NodeService {
+  ///
+  /// - Parameter watchesMounts: whether a child process ends the mounts should this one be killed; only for a process
+  ///   whose executable is `grapevine`.
+  public static func start(
+    _ configuration: Configuration, log: Logger, watchesMounts: Bool = false
+  ) async throws -> NodeService {
     ContentStore.tuneMemory()
     let service = try await NodeService(configuration, log: log)
     do {
@@ -51,6 +56,7 @@ public final class NodeService: Sendable {
       try service.carryVolumes()
       try service.engine.recallHolders()
       try service.mountVolumes()
+      if watchesMounts { MountWatch.start(mountPoints: service.mountPoints) }
       service.takeOrders()
       service.engine.start(join: configuration.mesh.join.flatMap { Self.addresses($0) })
       service.ready.withLock { $0 = true }
@@ -149,6 +155,14 @@ public final class NodeService: Sendable {
       let path = volumesDirectory + "/" + name
       let limit = configuration.volumes.first { $0.name == name }?.sizeBytes ?? VolumeSize.load(from: path) ?? 0
       try engine.carry(name, directory: path, sizeLimit: limit, after: directory.previousEnd)
+    }
+  }
+
+  private var mountPoints: [String] {
+    configuration.mounts.compactMap { mount in
+      guard let path = realpath(mount.destination, nil) else { return nil }
+      defer { free(path) }
+      return String(cString: path)
     }
   }
 

@@ -19,7 +19,7 @@ struct Grapevine: AsyncParsableCommand {
       ClusterCommand.self, UpCommand.self, RunCommand.self, DemoCommand.self, StatusCommand.self, MembersCommand.self,
       VolumesCommand.self, VolumeCommand.self, DoctorCommand.self, ChunksCommand.self, DivergeCommand.self,
       ConflictsCommand.self, PositionCommand.self, WaitCommand.self, LeaveCommand.self, ForgetCommand.self,
-      LinkCommand.self, KeysCommand.self, SimulateCommand.self, LabCommand.self,
+      LinkCommand.self, KeysCommand.self, SimulateCommand.self, LabCommand.self, WatchMountsCommand.self,
     ])
 
   /// Parses, runs, and ends the process with 0, 1 or 2.

@@ -46,7 +46,7 @@ enum RunningNode {
     LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
     var log = Logger(label: "grapevine")
     log.logLevel = level
-    return try await NodeService.start(configuration, log: log)
+    return try await NodeService.start(configuration, log: log, watchesMounts: true)
   }
 
   /// Tells whoever waits that the node is mounted: the given descriptor, and systemd when it started us.

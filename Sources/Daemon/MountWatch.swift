@@ -1,0 +1,86 @@
+// Somebody who outlives the node: ends what a killed node left mounted.
+//
+// The node reads its own mounts (databases are captured through them). A thread of it that waits for its own file
+// system can not be killed, and while it lives the kernel does not notice that nobody answers any more: programs would
+// hang for ever. So a child process watches. When the node is dead it aborts the connection, which wakes all who wait,
+// and unmounts.
+
+import Glibc
+
+/// The watching side, in a process of its own, and the side that starts it.
+public enum MountWatch {
+  /// Starts a process that watches this one; it ends when this one does.
+  ///
+  /// - Parameter mountPoints: what is to be unmounted then.
+  static func start(mountPoints: [String]) {
+    guard !mountPoints.isEmpty else { return }
+    let words = ["grapevine", "watch-mounts", "\(getpid())"] + mountPoints
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+    posix_spawnattr_setpgroup(&attributes, 0)
+    var child = pid_t()
+    posix_spawn(&child, "/proc/self/exe", nil, &attributes, &arguments, environ)
+  }
+
+  /// Waits for the death of a process, its child being this one, and then ends its mounts.
+  public static func run(watching process: pid_t, mountPoints: [String]) {
+    for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
+    while getppid() == process, !isDead(process) { usleep(300_000) }
+    for point in mountPoints { end(point) }
+  }
+
+  /// Whether the first thread of a process has ended, though others may hang.
+  private static func isDead(_ process: pid_t) -> Bool {
+    guard let status = text("/proc/\(process)/stat"), let end = status.lastIndex(of: ")") else { return true }
+    return status[end...].dropFirst(2).first == "Z"
+  }
+
+  /// Aborts the connections of the FUSE mounts at a path and takes them away.
+  private static func end(_ point: String) {
+    for line in (text("/proc/self/mountinfo") ?? "").split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      guard fields.count > 6, unescaped(fields[4]) == point, line.contains(" - fuse.grapevine "),
+        let minor = fields[2].split(separator: ":").last
+      else { continue }
+      let descriptor = open("/sys/fs/fuse/connections/\(minor)/abort", O_WRONLY | O_CLOEXEC)
+      if descriptor >= 0 {
+        write(descriptor, "1", 1)
+        close(descriptor)
+      }
+      umount2(point, 2 /* MNT_DETACH */)
+    }
+  }
+
+  /// A path of mountinfo, which writes blanks and backslashes as octal numbers.
+  private static func unescaped(_ field: Substring) -> String {
+    var bytes: [UInt8] = []
+    var rest = Array(field.utf8)[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "\\"), let code = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8) {
+        bytes.append(code)
+        rest = rest.dropFirst(3)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func text(_ path: String) -> String? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var block = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = read(descriptor, &block, block.count)
+      guard count > 0 else { break }
+      bytes += block[..<count]
+    }
+    return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+  }
+}
