@@ -66,5 +66,7 @@ static inline void grapevine_settle_allocator(void) {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
 }
 
+static inline unsigned grapevine_minor(dev_t device) { return minor(device); }
+
 static inline long grapevine_thread_id(void) { return syscall(SYS_gettid); }
 #endif

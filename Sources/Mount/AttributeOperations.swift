@@ -40,8 +40,6 @@ extension FileSystem {
       inode.attributes.modified = now
     } else if mask & FUSE_SET_ATTR_MTIME != 0 {
       inode.attributes.modified = FileTime(wanted.st_mtim)
-    } else if mask & FUSE_SET_ATTR_SIZE != 0 {
-      inode.attributes.modified = now
     }
     inode.changed = mask & FUSE_SET_ATTR_CTIME != 0 ? FileTime(wanted.st_ctim) : now
     inode.attributesChanged = true

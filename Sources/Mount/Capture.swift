@@ -22,6 +22,8 @@ private struct Taken {
 extension FileSystem {
   /// Beyond so many bytes a capture is left to the slow lane.
   static let inlineCapture: UInt64 = 1 << 20
+  /// At most so many chunks of a hole are written down where a file that was cut has grown again.
+  static let writtenHoles = 4_096
 
   /// Notes that an inode has changes that must be captured some time.
   func addPending(_ inode: Inode) {
@@ -99,7 +101,8 @@ extension FileSystem {
         guard let file = volume.files[taken.file], volume.linkCount(taken.file) > 0 || file.hasUnseenChanges else {
           return
         }
-        let wanted = writes.filter { !$0.hash.isZeros || file.chunks[$0.index] != nil }
+        let wasCut = file.truncationDot != .none
+        let wanted = writes.filter { !$0.hash.isZeros || wasCut || file.chunks[$0.index] != nil }
         try volume.commit(taken.file, wanted, size: taken.size, attributes: taken.attributes, at: stamp())
       }
       grownBytes.subtract(taken.growth, ordering: .relaxed)
@@ -115,7 +118,7 @@ extension FileSystem {
     inode.state.lock()
     defer { inode.state.unlock() }
     guard inode.hasChanges, !inode.isUnlinked else { return nil }
-    let taken = Taken(
+    var taken = Taken(
       file: inode.file, form: form, attributes: inode.attributes, size: inode.size, dirty: inode.dirty,
       hashes: inode.hashes, sizeChanged: inode.sizeChanged, attributesChanged: inode.attributesChanged,
       growth: inode.growth)
@@ -125,6 +128,12 @@ extension FileSystem {
     inode.attributesChanged = false
     inode.growth = 0
     inode.isCapturing = true
+    // Where the file was cut and has grown again, what is not written is a hole.
+    if inode.lowestSize < inode.size {
+      let chunk = UInt64(form.chunkSize)
+      let first = inode.lowestSize / chunk
+      if first <= (inode.size - 1) / chunk { taken.dirty.insert(first...(inode.size - 1) / chunk) }
+    }
     return taken
   }
 
@@ -210,14 +219,20 @@ extension FileSystem {
     return errno == ENXIO ? nil : offset
   }
 
-  /// Holes are written down only where the volume knows a chunk.
+  /// Holes are written down only where the volume knows a chunk; and where a file grows again that was cut: a peer that
+  /// has not seen the cut must learn that nothing is there any more.
   private func appendHoles(_ range: ClosedRange<UInt64>, _ taken: Taken, to writes: inout [ChunkWrite]) {
     let chunk = UInt64(taken.form.chunkSize)
-    let known = host.withVolume { volume, _ in
-      volume.files[taken.file]?.chunks.elements(from: range.lowerBound).prefix { $0.index <= range.upperBound }
-        .map(\.index) ?? []
+    let indices = host.withVolume { volume, _ -> [UInt64] in
+      guard let file = volume.files[taken.file] else { return [] }
+      var indices = file.chunks.elements(from: range.lowerBound).prefix { $0.index <= range.upperBound }.map(\.index)
+      let grown = max(range.lowerBound, (file.size + chunk - 1) / chunk)
+      if file.truncationDot != .none, grown <= range.upperBound {
+        indices = indices.filter { $0 < grown } + Array((grown...range.upperBound).prefix(Self.writtenHoles))
+      }
+      return indices
     }
-    for index in known {
+    for index in indices {
       let length = UInt32(min(chunk, taken.size - index * chunk))
       writes.append(ChunkWrite(index: index, hash: .zeros, length: length))
     }

@@ -30,6 +30,8 @@ final class FileSystem: @unchecked Sendable {
   let internalCount = Atomic<Int>(0)
   /// Held while a remote change is applied: one at a time.
   let applying = Lock()
+  /// When a remote change was last applied, in milliseconds of the monotonic clock.
+  let appliedAt = Atomic<UInt64>(0)
   let bufferKey: pthread_key_t
   /// libfuse's session; set before the first request, valid while anybody notifies.
   nonisolated(unsafe) var session: OpaquePointer?

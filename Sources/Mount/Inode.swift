@@ -68,8 +68,11 @@ final class Inode: @unchecked Sendable {
   var isCapturing = false
   /// Bytes by which the file has grown since its last capture.
   var growth: UInt64 = 0
-  /// The size as of the last capture.
-  var recordedSize: UInt64
+  /// The size as of the last capture, and the least since then.
+  var recordedSize: UInt64 {
+    didSet { lowestSize = recordedSize }
+  }
+  var lowestSize: UInt64
   /// Hashes of chunks that were written whole, taken from the request while it was at hand.
   var hashes: [UInt64: ContentHash] = [:]
 
@@ -106,6 +109,7 @@ final class Inode: @unchecked Sendable {
     self.changed = changed
     self.size = size
     recordedSize = size
+    lowestSize = size
   }
 
   deinit { closeDescriptors() }
@@ -195,6 +199,7 @@ final class Inode: @unchecked Sendable {
       dropHash(edge / chunk)
     }
     size = new
+    lowestSize = min(lowestSize, new)
     sizeChanged = true
     isUnsynchronised = true
     blocks = nil

@@ -13,11 +13,20 @@ extension FileSystem {
     fuse_lowlevel_notify_inval_inode(session, table.node(of: inode), 0, 0)
   }
 
+  /// Has the kernel write back everything that programs with open files wrote, and waits.
+  func flushWriters() {
+    for inode in table.all where inode.state.with({ inode.writers > 0 }) { flush(inode) }
+  }
+
   /// Runs `body` while no write to the files goes on; what programs wrote before is recorded first.
   func exclusively<R>(_ files: [FileID], _ body: () throws -> R) rethrows -> R {
     let wanted = Array(Set(files).filter { file in !(table.find(file).map { isLive($0) } ?? false) })
     applying.lock()
-    defer { applying.unlock() }
+    defer {
+      appliedAt.store(monotonicMilliseconds(), ordering: .relaxed)
+      applying.unlock()
+    }
+    appliedAt.store(monotonicMilliseconds(), ordering: .relaxed)
     for inode in wanted.compactMap({ table.find($0) }) where inode.state.with({ inode.writers > 0 }) { flush(inode) }
     let inodes = table.hold(wanted).sorted { $0.number < $1.number }
     for inode in inodes { inode.writing.lock() }
@@ -177,18 +186,20 @@ extension FileSystem {
     let name = "@\(inode.number)"
     let descriptor = openat(directory, name, GRAPEVINE_O_PATH | O_CLOEXEC)
     guard descriptor >= 0 else { return }
-    let (size, accessed, modified) = inode.state.with {
-      (inode.size, inode.attributes.accessed.timespec, inode.attributes.modified.timespec)
-    }
     if let stale {
+      let size = inode.state.with { inode.size }
       let believed = UInt64(bitPattern: grapevine_cached_size(descriptor))
       // A program that has moved the end of the file further meanwhile is right: its write comes as a change of its own.
       if believed < size || believed == stale && stale != size {
         truncate("/proc/self/fd/\(descriptor)", off_t(size))
       }
     }
-    let times = [accessed, modified]
-    _ = grapevine_set_times(descriptor, times)
+    // A program may set other times between the look and the call.
+    for _ in 0..<3 {
+      let times = inode.state.with { (inode.attributes.accessed, inode.attributes.modified) }
+      _ = grapevine_set_times(descriptor, [times.0.timespec, times.1.timespec])
+      if inode.state.with({ (inode.attributes.accessed, inode.attributes.modified) }) == times { break }
+    }
     close(descriptor)
     fuse_lowlevel_notify_inval_entry(session, table.virtualDirectory.node, name, name.utf8.count)
   }

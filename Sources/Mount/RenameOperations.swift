@@ -4,6 +4,7 @@ import CFuse
 import Causality
 import Glibc
 import Replication
+import Synchronization
 
 private enum RenameFlags {
   static let noReplace: UInt32 = 1
@@ -36,8 +37,30 @@ extension FileSystem {
       if to !== from { touchDirectory(to) }
       showMovedCompanions(name, from, newName, to)
       request.succeed()
+      if isApplying { doubt([(from, name), (to, newName)]) }
     } catch {
       request.fail(error)
+    }
+  }
+
+  /// Whether a peer's change may have been joined that the kernel has not been shown yet.
+  private var isApplying: Bool {
+    monotonicMilliseconds() < appliedAt.load(ordering: .relaxed) + 2_000
+  }
+
+  /// Has the kernel look again at names that it moved: what it believed to move may have been another file by then.
+  private func doubt(_ names: [(directory: Inode, name: [UInt8])]) {
+    slowLane.add { [self] in
+      guard let session else { return }
+      for (directory, name) in names {
+        let isFile = host.withVolume { volume, _ -> Bool in
+          guard let path = try? path(name, in: directory), case .file? = volume[path] else { return false }
+          return true
+        }
+        guard isFile else { continue }
+        let text = name.map { CChar(bitPattern: $0) } + [0]
+        fuse_lowlevel_notify_inval_entry(session, table.node(of: directory), text, name.count)
+      }
     }
   }
 

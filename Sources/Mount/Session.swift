@@ -11,6 +11,8 @@ final class Session: @unchecked Sendable {
   private let raw: OpaquePointer
   private let mountPoint: String
   private var workers: [Thread] = []
+  /// The number by which the kernel's control files know the connection.
+  private var connection: UInt32 = 0
 
   init(_ fileSystem: FileSystem, mountPoint: String, volumeName: String) throws(MountError) {
     self.fileSystem = fileSystem
@@ -38,6 +40,8 @@ final class Session: @unchecked Sendable {
       throw error
     }
     workers = (0..<max(2, fileSystem.options.workers)).map { _ in Thread { [self] in answer() } }
+    var status = stat()
+    if stat(mountPoint, &status) == 0 { connection = grapevine_minor(status.st_dev) }
   }
 
   private static func makeSession(_ fileSystem: FileSystem) -> OpaquePointer? {
@@ -86,13 +90,23 @@ final class Session: @unchecked Sendable {
     free(buffer.mem)
   }
 
-  /// Unmounts, by force when programs keep it busy, and returns when no request is being answered any more.
+  /// Unmounts, and returns when no request is being answered any more.
+  ///
+  /// By force: the mount may have been copied into other namespaces, where it would live on, and with it our threads.
   func unmount() {
-    if umount2(mountPoint, 0) != 0 {
-      _ = umount2(mountPoint, Int32(MNT_FORCE) | Int32(MNT_DETACH))
+    if umount2(mountPoint, Int32(MNT_FORCE)) != 0, umount2(mountPoint, Int32(MNT_FORCE) | Int32(MNT_DETACH)) != 0 {
+      abortConnection()
     }
     for worker in workers { worker.join() }
     workers.removeAll()
+  }
+
+  /// Somebody else has unmounted: the connection ends through the kernel's control files, where they are mounted.
+  private func abortConnection() {
+    let control = Glibc.open("/sys/fs/fuse/connections/\(connection)/abort", O_WRONLY | O_CLOEXEC)
+    guard control >= 0 else { return }
+    _ = write(control, "1", 1)
+    close(control)
   }
 
   /// After `unmount`, and when nobody notifies any more.

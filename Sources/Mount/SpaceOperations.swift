@@ -32,10 +32,8 @@ extension FileSystem {
         guard grapevine_fallocate(descriptor!, mode, Int64(offset), Int64(length)) == 0 else { throw Refusal(errno) }
       }
       let isNews = inode.state.with { () -> Bool in
-        let now = FileTime(currentTime())
-        inode.changed = now
-        if clears || !keepsSize { inode.attributes.modified = now }
-        inode.attributesChanged = true
+        // The kernel keeps the times of files that are written, and sends them later.
+        inode.changed = FileTime(currentTime())
         if !keepsSize, range.upperBound > inode.size { inode.setSize(range.upperBound) }
         if clears, range.lowerBound < inode.size {
           let cleared = range.clamped(to: 0..<inode.size)
@@ -104,10 +102,7 @@ extension FileSystem {
         if range.upperBound > to.size, !range.isEmpty { to.setSize(range.upperBound) }
         to.markWritten(range)
         to.hashes = [:]
-        let now = FileTime(currentTime())
-        to.attributes.modified = now
-        to.changed = now
-        to.attributesChanged = true
+        to.changed = FileTime(currentTime())
         return to.touch()
       }
       if isNews { addPending(to) }

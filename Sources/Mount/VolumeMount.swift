@@ -48,6 +48,8 @@ public final class VolumeMount: Sendable {
       grapevine_sync_file_system(root)
       close(root)
     }
+    // That does not wait for pages: kernels leave FUSE out, lest a dead daemon hang a sync.
+    fileSystem.flushWriters()
     fileSystem.captureAll()
   }
 

@@ -16,7 +16,7 @@ public enum VolumeEvent: Hashable, Sendable {
   case name(Path)
   /// The attributes of a directory changed.
   case directory(Path)
-  /// Attributes or size of a file changed.
+  /// Attributes, size or number of names of a file changed.
   case attributes(FileID)
 }
 
@@ -231,10 +231,12 @@ public struct Volume: Sendable {
       let count = (links[id] ?? 1) - 1
       links[id] = count == 0 ? nil : count
       if count == 0 { namelessFiles.insert(id) }
+      events.append(.attributes(id))
     }
     if case .file(let id)? = now {
       links[id, default: 0] += 1
       namelessFiles.remove(id)
+      events.append(.attributes(id))
       if files[id]!.home != path {
         files[id]!.home = path
         touched.insert(.file(id))

@@ -68,23 +68,17 @@ private let unitSize = Int(FileForm.ordinaryChunkSize)
     let bench = try Bench()
     let descriptor = open(bench("a"), O_RDWR | O_CREAT, 0o644)
     #expect(write(descriptor, "moved", 5) == 5)
-    flush(bench.path)
+    grapevine_write_back(descriptor)
     #expect(rename(bench("a"), bench("b")) == 0)
     #expect(bench.file("b")?.size == 5)
     close(descriptor)
-  }
-
-  private func flush(_ path: String) {
-    let root = open(path, O_RDONLY | O_DIRECTORY)
-    grapevine_sync_file_system(root)
-    close(root)
   }
 
   @Test func `An open file is captured when its writes have been quiet`() throws {
     let bench = try Bench()
     let descriptor = open(bench("a"), O_RDWR | O_CREAT, 0o644)
     #expect(write(descriptor, "quiet", 5) == 5)
-    flush(bench.path)
+    grapevine_write_back(descriptor)
     bench.mount.capture()
     #expect(settled { bench.file("a")?.size == 5 })
     close(descriptor)
@@ -119,6 +113,40 @@ private let unitSize = Int(FileForm.ordinaryChunkSize)
     #expect(settled { bench.file("a")?.chunks[2] != before.chunks[2] })
     let after = bench.file("a")!
     for index in [0, 1, 3] as [UInt64] { #expect(after.chunks[index] == before.chunks[index]) }
+  }
+
+  @Test func `What is recorded of a file stays as it was when its nameless rest is written`() throws {
+    let bench = try Bench()
+    put([UInt8](repeating: 1, count: unitSize), bench("a"))
+    bench.mount.captureAll()
+    let file = bench.file("a")!
+    let descriptor = open(bench("a"), O_RDWR)
+    defer { close(descriptor) }
+    unlink(bench("a"))
+    #expect(pwrite(descriptor, "later", 5, 0) == 5)
+    fsync(descriptor)
+    var bytes = [UInt8](repeating: 0, count: 6)
+    #expect(pread(descriptor, &bytes, 6, 0) == 6 && bytes == Array("later".utf8) + [1])
+    let kept = bench.host.content.chunk(file.id, index: 0, chunkSize: file.form.chunkSize, length: unitSize)!
+    #expect(ContentHasher.hash(kept[...]) == file.chunks[0]?.hash)
+  }
+
+  @Test func `A file that was cut and grew again has holes where it was cut`() throws {
+    let bench = try Bench()
+    put([UInt8](repeating: 1, count: 3 * unitSize), bench("a"))
+    bench.mount.captureAll()
+    let descriptor = open(bench("a"), O_RDWR)
+    ftruncate(descriptor, 100)
+    ftruncate(descriptor, off_t(3 * unitSize))
+    close(descriptor)
+    #expect(settled { bench.file("a")?.chunks[2]?.hash == .zeros })
+    let bytes = get(bench("a"))!
+    #expect(bytes.count == 3 * unitSize && bytes[99] == 1 && bytes[100...].allSatisfy { $0 == 0 })
+    #expect(bench.file("a")?.chunks[0]?.hash == ContentHasher.hash(bytes[..<unitSize]))
+    #expect(bench.file("a")?.chunks[1]?.hash == .zeros)
+    truncate(bench("a"), 100)
+    truncate(bench("a"), off_t(2 * unitSize))
+    #expect(bench.file("a")?.chunks[1]?.hash == .zeros, "a peer that missed the cut must learn of it")
   }
 
   @Test func `Creating and removing a file touches no backing file`() throws {
