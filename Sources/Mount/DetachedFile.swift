@@ -16,7 +16,7 @@ extension FileSystem {
   /// recorded of it stays as it was until every node has seen it go.
   func detachIfUnlinked(_ inode: Inode) throws(Refusal) {
     let isDue = inode.state.with { inode.isUnlinked && !inode.isDetached }
-    guard isDue, hasRecordedBytes(inode) else { return }
+    guard isDue, !inode.isLocal, hasRecordedBytes(inode) else { return }
     let own = Glibc.open(host.content.directory + "/staging", GRAPEVINE_O_TMPFILE | O_RDWR | O_CLOEXEC, 0o600)
     guard own >= 0 else { throw Refusal(errno) }
     do throws(Refusal) {
