@@ -33,25 +33,24 @@ public enum MountWatch {
     for point in mountPoints { end(point) }
   }
 
-  /// Whether the first thread of a process has ended, though others may hang.
+  /// Whether a process is dead, or killed and only held up by a thread that waits for its own mount.
   private static func isDead(_ process: pid_t) -> Bool {
-    guard let status = text("/proc/\(process)/stat"), let end = status.lastIndex(of: ")") else { return true }
-    return status[end...].dropFirst(2).first == "Z"
+    guard let status = text("/proc/\(process)/status") else { return true }
+    for line in status.split(separator: "\n") {
+      if line.hasPrefix("State:"), line.contains("Z") { return true }
+      guard line.hasPrefix("SigPnd:"), let pending = UInt64(line.dropFirst(8), radix: 16) else { continue }
+      return pending & 1 << UInt64(SIGKILL - 1) != 0
+    }
+    return false
   }
 
-  /// Aborts the connections of the FUSE mounts at a path and takes them away.
+  /// Ends the FUSE mounts at a path: by force, which aborts the connection and wakes all who wait, then for good.
   private static func end(_ point: String) {
     for line in (text("/proc/self/mountinfo") ?? "").split(separator: "\n") {
       let fields = line.split(separator: " ")
-      guard fields.count > 6, unescaped(fields[4]) == point, line.contains(" - fuse.grapevine "),
-        let minor = fields[2].split(separator: ":").last
-      else { continue }
-      let descriptor = open("/sys/fs/fuse/connections/\(minor)/abort", O_WRONLY | O_CLOEXEC)
-      if descriptor >= 0 {
-        write(descriptor, "1", 1)
-        close(descriptor)
-      }
-      umount2(point, 2 /* MNT_DETACH */)
+      guard fields.count > 6, unescaped(fields[4]) == point, line.contains(" - fuse.grapevine ") else { continue }
+      let (force, detach): (Int32, Int32) = (1, 2)
+      if umount2(point, force) != 0 { umount2(point, detach) }
     }
   }
 
