@@ -23,10 +23,11 @@ extension Node {
   /// Whether a power loss would take something of what is held; then nothing is forgotten on the strength of it.
   public func isVolatile(_ name: String) -> Bool { syncs[name].map { $0.durable != $0.volume.vector } ?? false }
 
-  /// Every other node that ever said what it holds of the volume, and every member that has not left.
+  /// Every other node that ever said what it holds of the volume, every one that such a node knows of, and every member
+  /// that has not left.
   public func holders(of name: String) -> [NodeID] {
     var holders = Set(membership.members.filter { $0.status != .left }.map(\.id))
-    if let held = syncs[name]?.held { holders.formUnion(held.keys) }
+    if let sync = syncs[name] { holders.formUnion(sync.hearsay.union(sync.held.keys)) }
     holders.remove(id)
     return holders.sorted()
   }
@@ -40,9 +41,11 @@ extension Node {
 
   /// A node is gone for good: nothing is kept for it any more.
   public mutating func forget(_ holder: NodeID) {
+    forgotten.insert(holder)
     for name in volumeNames {
       syncs[name]!.held[holder] = nil
       syncs[name]!.heldDurably[holder] = nil
+      syncs[name]!.hearsay.remove(holder)
     }
   }
 

@@ -77,12 +77,15 @@ public enum Message: Hashable, Sendable {
     public var vector: VersionVector
     /// What of it no power loss takes.
     public var durable: VersionVector
+    /// The other nodes that may hold it too, as far as the sender knows; sorted.
+    public var holders: [NodeID]
 
     /// All parts.
-    public init(volume: String, vector: VersionVector, durable: VersionVector) {
+    public init(volume: String, vector: VersionVector, durable: VersionVector, holders: [NodeID]) {
       self.volume = volume
       self.vector = vector
       self.durable = durable
+      self.holders = holders
     }
   }
 
@@ -299,6 +302,8 @@ extension ByteWriter {
     writeString(volume.volume)
     write(volume.vector)
     write(volume.durable)
+    writeVarint(volume.holders.count)
+    for holder in volume.holders { write(holder) }
   }
 
   mutating func write(_ contents: [PlacedContent]) {
@@ -314,8 +319,10 @@ extension ByteWriter {
 
 extension ByteReader {
   mutating func readVolumeVector() throws(WireError) -> Message.VolumeVector {
-    Message.VolumeVector(
-      volume: try readString(atMost: 255), vector: try readVector(), durable: try readVector())
+    let (volume, vector, durable) = (try readString(atMost: 255), try readVector(), try readVector())
+    var holders: [NodeID] = []
+    for _ in 0..<(try readCount(atMost: 4_096)) { holders.append(try readNodeID()) }
+    return Message.VolumeVector(volume: volume, vector: vector, durable: durable, holders: holders)
   }
 
   mutating func readContents() throws(WireError) -> [PlacedContent] {

@@ -32,6 +32,8 @@ public struct Node: Sendable {
   var owners: [ConnectionID: NodeID] = [:]
   var dials: [NodeID: Dial] = [:]
   var blocked = Set<NodeID>()
+  /// Nodes that a person said are gone for good: nobody's hearsay brings them back.
+  var forgotten = Set<NodeID>()
   /// Counts of what went on, for metrics.
   public internal(set) var counts = NodeCounts()
 
@@ -149,8 +151,15 @@ public struct Node: Sendable {
     hello(connection, into: &effects)
   }
 
+  /// What peers are told is held here.
+  private func told(_ name: String) -> Message.VolumeVector {
+    let sync = syncs[name]!
+    return Message.VolumeVector(
+      volume: name, vector: sync.volume.vector, durable: sync.durable, holders: holders(of: name))
+  }
+
   private func hello(_ connection: ConnectionID, into effects: inout [NodeEffect]) {
-    let volumes = volumeNames.map { syncs[$0]!.told(as: $0) }
+    let volumes = volumeNames.map { told($0) }
     effects.append(.send(connection, .hello(node: id, protocols: Message.protocols, volumes: volumes)))
   }
 
@@ -228,7 +237,7 @@ public struct Node: Sendable {
 
   /// Tells every peer what is held here, when it has changed.
   private mutating func announce(_ name: String, into effects: inout [NodeEffect]) {
-    let told = syncs[name]!.told(as: name)
+    let told = told(name)
     guard told != syncs[name]!.announced else { return }
     syncs[name]!.announced = told
     for connection in peers.values.filter(\.saidHello).map(\.connection).sorted() {

@@ -16,6 +16,7 @@ extension Node {
         return
       }
       peers[peer]!.saidHello = true
+      forgotten.remove(peer)
       for volume in volumes where syncs[volume.volume] != nil {
         hears(volume, from: peer, at: now, waits: false, into: &effects)
       }
@@ -175,6 +176,7 @@ extension Node {
     let (name, vector) = (told.volume, told.vector)
     syncs[name]!.held[peer] = vector
     syncs[name]!.heldDurably[peer] = told.durable
+    syncs[name]!.hearsay.formUnion(told.holders.filter { $0 != id && !forgotten.contains($0) })
     let own = syncs[name]!.volume.origin
     if vector[own] > syncs[name]!.volume.vector[own] {
       effects.append(

@@ -36,6 +36,8 @@ struct VolumeSync: Sendable {
   var held: [NodeID: VersionVector] = [:]
   /// What each peer said it holds whatever happens to it.
   var heldDurably: [NodeID: VersionVector] = [:]
+  /// Nodes of which peers said that they may hold the volume too.
+  var hearsay = Set<NodeID>()
   /// What is held here whatever happens.
   var durable: VersionVector
   var parcels: [UInt64: Parcel] = [:]
@@ -65,11 +67,6 @@ struct VolumeSync: Sendable {
   init(volume: Volume) {
     self.volume = volume
     durable = volume.vector
-  }
-
-  /// What peers are told is held here.
-  func told(as name: String) -> Message.VolumeVector {
-    Message.VolumeVector(volume: name, vector: volume.vector, durable: durable)
   }
 
   /// The vector, with the pushes that are on their way.
@@ -143,6 +140,8 @@ struct VolumeSync: Sendable {
     guard let parcel = parcels[id] else { return }
     let verdicts = volume.verdicts(of: parcel.delta)
     if verdicts.contains(where: { $0.verdict == .incomplete }) { return abandon(id, into: &effects) }
+    // What its author had seen and is not here would be taken for seen later on: all of it is pulled instead.
+    if case .push = parcel.kind, !volume.holdsContext(of: parcel.delta) { return abandon(id, into: &effects) }
     let partial = verdicts.filter { $0.verdict == .needsWhole }.map(\.file)
     guard partial.isEmpty else {
       stages[id] = .askingWhole(Set(partial))
@@ -239,9 +238,20 @@ struct VolumeSync: Sendable {
     if case .applying? = stages[id] { return }
     effects.append(.abandon(volume: volume.name, parcel: id))
     switch parcel.kind {
-    case .push(let origin, let sequences): fail(origin, sequences)
+    case .push(let origin, let sequences):
+      fail(origin, sequences)
+      abandonPushes(of: origin, after: sequences.upperBound, into: &effects)
     case .part(let round, _): if self.round?.id == round { self.round = nil }
     }
     remove(id, into: &effects)
+  }
+
+  /// What an origin did later must not be joined alone: it claims what came before it in the same file.
+  private mutating func abandonPushes(of origin: NodeID, after last: UInt64, into effects: inout [NodeEffect]) {
+    let later = parcels.values.filter { parcel in
+      if case .push(origin, let sequences) = parcel.kind { return sequences.lowerBound > last }
+      return false
+    }
+    for id in later.map(\.id).sorted(by: >) { abandon(id, into: &effects) }
   }
 }

@@ -197,6 +197,19 @@ extension Volume {
     return wanted
   }
 
+  /// Whether all is here that the authors of a delta's changes of files had seen of them. Databases see to that
+  /// themselves.
+  public func holdsContext(of delta: Delta) -> Bool {
+    delta.files.allSatisfy { incoming in
+      let held = files[incoming.id]?.vector ?? VersionVector()
+      return incoming.form.isDatabase
+        || incoming.notes.allSatisfy { dot, note in
+          !incoming.vector.covers(dot)
+            || note.context.entries.allSatisfy { incoming.vector.covers($0) || held.covers($0) || vector.covers($0) }
+        }
+    }
+  }
+
   /// Takes in a delta; returns what must happen to bytes, in order.
   ///
   /// The volume's vector does not move: `acknowledge` does that when all of a round is in.

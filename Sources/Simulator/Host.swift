@@ -98,11 +98,11 @@ final class Host {
     }
     if fresh { disk.perform(.transaction([volume.stored(.vector)], clean: [])) }
     let wasPowerLoss = lostPower
-    lostPower = false
     world.ledger.checkRestart(of: self, afterPowerLoss: wasPowerLoss)
     recover(afterPowerLoss: wasPowerLoss)
     if wasPowerLoss { persist() }
     synchronizeDisk()
+    if !disk.isDead { lostPower = false }  // Until the new origin is durable, the next life must take another.
     handle(.membership(.start(join: [0, 1, 2].filter { $0 != index && $0 < world.hosts.count }.map(Network.gossip))))
     world.queue.add(.tick(index, life: life), at: world.now)
     world.queue.add(.act(index, life: life), at: world.now + random.span(50...500))
