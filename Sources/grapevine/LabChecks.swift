@@ -109,22 +109,12 @@ final class LabChecks {
   // MARK: Databases and the user's own check
 
   private func checkDatabases() throws -> (Bool, String) {
-    var names: [String] = []
-    let mount = nodes.all[0].mount
-    for case let name as String in FileManager.default.enumerator(atPath: mount) ?? .init() {
-      guard let file = FileHandle(forReadingAtPath: "\(mount)/\(name)") else { continue }
-      defer { try? file.close() }
-      if let head = try? file.read(upToCount: 16), head == Data("SQLite format 3\0".utf8) { names.append(name) }
-    }
+    let names = LabDatabases.names(in: nodes.all[0].mount)
     if names.isEmpty { return (true, "there are none") }
     for node in nodes.all {
       for name in names {
-        let command = "[ \"$(sqlite3 \"$GRAPEVINE_MOUNT/$NAME\" 'PRAGMA integrity_check')\" = ok ]"
-        var environment = node.environment
-        environment["NAME"] = name
-        do {
-          try LabProcess.shell(command, environment: environment, log: node.directory + "/check.log")
-        } catch { return (false, "\(name) on \(node.name): \(CommandFailure(error).description)") }
+        let answer = try LabDatabases.ask("PRAGMA integrity_check", name, node)
+        if answer != "ok" { return (false, "\(name) on \(node.name): \(answer)") }
       }
     }
     return (true, "integrity_check says ok of \(Readable.count(names.count, "database")) on all nodes")

@@ -63,8 +63,8 @@ struct LabRunCommand: ParsableCommand {
 
   /// The first process of the cell: plays the scenario.
   private func play(_ scenario: LabScenario, in directory: String) throws {
-    LabCell.endWithParent()
     let run = try LabRun(scenario, directory: directory, seed: seed, isQuiet: output.json)
+    LabCell.endWithParent { run.killNodes() }
     let report = run.play()
     try output.print(report) { LabReport.text(of: report) }
     if !report.held { throw ExitCode(1) }
@@ -84,25 +84,42 @@ enum LabCell {
       ["/usr/bin/unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc", binary, "lab", "run"]
         + arguments, input: line[0])
     close(line[0])
+    let lifeline = Lifeline(line[1])
     let sources = [SIGINT, SIGTERM, SIGHUP].map { (number: Int32) -> any DispatchSourceSignal in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { kill(child.id, SIGKILL) }
+      source.setEventHandler { lifeline.end() }
       source.resume()
       return source
     }
     defer { for source in sources { source.cancel() } }
     let status = child.wait()
-    close(line[1])
+    lifeline.end()
     return status
   }
 
-  /// Ends this process, and so the cell, when the one outside is gone: its end of the pipe closes.
-  static func endWithParent() {
+  /// Ends this process, and so the cell, when the one outside is gone or was told to end: its end of the pipe closes.
+  static func endWithParent(_ before: @escaping @Sendable () -> Void) {
     Thread.detachNewThread {
       var byte: UInt8 = 0
       while read(STDIN_FILENO, &byte, 1) != 0 {}
+      before()
       _exit(1)
+    }
+  }
+}
+
+/// The end of a pipe that tells the cell to go on; closed once.
+private final class Lifeline: @unchecked Sendable {
+  private let lock = NSLock()
+  private var descriptor: Int32
+
+  init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+  func end() {
+    lock.withLock {
+      if descriptor >= 0 { close(descriptor) }
+      descriptor = -1
     }
   }
 }

@@ -5,7 +5,7 @@ import Daemon
 import Foundation
 
 /// A node of the lab.
-final class LabNode {
+final class LabNode: @unchecked Sendable {
   let name: String
   let region: String
   /// From 1; the third part of its address.
@@ -57,7 +57,7 @@ final class LabNode {
 }
 
 /// All nodes of the lab.
-final class LabNodes {
+final class LabNodes: @unchecked Sendable {
   private(set) var all: [LabNode] = []
   let links: LabLinks
   private let scenario: LabScenario

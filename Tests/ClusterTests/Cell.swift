@@ -60,8 +60,10 @@ final class Cell: Sendable {
     try body()
   }
 
-  /// Ends everything in the cell.
+  /// Ends everything in the cell; nodes first, each by itself, while the guards of their mounts are there.
   func close() {
+    _ = try? perform(
+      "for pid in \"${pids[@]}\"; do kill -KILL \"$pid\"; wait \"$pid\"; done 2>/dev/null; true", seconds: 20)
     try? lifeline.close()
     process.waitUntilExit()
     Glibc.close(commands)

@@ -14,7 +14,7 @@ import Testing
     let names = try FileManager.default.contentsOfDirectory(atPath: Self.directory).sorted()
     #expect(
       names == [
-        "flap.toml", "long-absence.toml", "one-way.toml", "region-loss.toml", "rolling-restart.toml",
+        "databases.toml", "flap.toml", "long-absence.toml", "one-way.toml", "region-loss.toml", "rolling-restart.toml",
         "split-and-heal.toml",
       ])
     for name in names {
