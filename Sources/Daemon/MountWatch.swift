@@ -30,7 +30,8 @@ public enum MountWatch {
   public static func run(watching process: pid_t, mountPoints: [String]) {
     for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
     while getppid() == process, !isDead(process) { usleep(300_000) }
-    for point in mountPoints { end(point) }
+    let isGone = getppid() != process
+    for point in mountPoints where !isGone || isLeftBehind(point) { end(point) }
   }
 
   /// Whether a process is dead, or killed and only held up by a thread that waits for its own mount.
@@ -42,6 +43,13 @@ public enum MountWatch {
       return pending & 1 << UInt64(SIGKILL - 1) != 0
     }
     return false
+  }
+
+  /// Whether what is mounted there answers that its node is gone. Once the process is gone altogether the kernel says so at
+  /// once; anything else there is the mount of a node that was started again meanwhile.
+  private static func isLeftBehind(_ point: String) -> Bool {
+    var statistics = statvfs()
+    return statvfs(point, &statistics) != 0 && errno == ENOTCONN
   }
 
   /// Ends the FUSE mounts at a path: by force, which aborts the connection and wakes all who wait, then for good.
