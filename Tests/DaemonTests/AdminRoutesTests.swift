@@ -123,7 +123,7 @@ import Testing
       try await lhr.ask([MemberReport].self, "GET", "/v1/members").contains { $0.status == "left" }
     }
     try lhr.remove("a.txt")
-    lhr.data.store(durably: false)
+    lhr.data.store(durably: true)
     #expect(lhr.engine.core.withLock { node, _ in node.collect("data") { _ in false } }.isEmpty)
     #expect(lhr.engine.read { $0.volume("data")?.paths[Path("a.txt")] }?.isRemoved == true)
     let told = try await lhr.ask(ToldReport.self, "POST", "/v1/forget", ["node": "ord-1"])

@@ -9,11 +9,11 @@ import Testing
 @testable import grapevine
 
 @Suite struct VerbTests {
-  /// Every verb that is not a group of verbs, with the words that lead to it.
+  /// Every verb for people that is not a group of verbs, with the words that lead to it.
   private static func leaves(
     _ command: any ParsableCommand.Type = Grapevine.self, _ words: [String] = []
   ) -> [(words: [String], command: any ParsableCommand.Type)] {
-    let inner = command.configuration.subcommands
+    let inner = command.configuration.subcommands.filter(\.configuration.shouldDisplay)
     if inner.isEmpty { return [(words, command)] }
     return inner.flatMap { leaves($0, words + [$0.configuration.commandName ?? ""]) }
   }
