@@ -22,8 +22,31 @@ public enum MountWatch {
     defer { posix_spawnattr_destroy(&attributes) }
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
     posix_spawnattr_setpgroup(&attributes, 0)
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR, 0)
+    posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO)
+    posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO)
+    // It lives a moment longer than the node: a socket of the node's would keep the next one from starting.
+    for descriptor in openDescriptors() where descriptor > STDERR_FILENO {
+      posix_spawn_file_actions_addclose(&actions, descriptor)
+    }
     var child = pid_t()
-    posix_spawn(&child, "/proc/self/exe", nil, &attributes, &arguments, environ)
+    posix_spawn(&child, "/proc/self/exe", &actions, &attributes, &arguments, environ)
+  }
+
+  private static func openDescriptors() -> [Int32] {
+    guard let stream = opendir("/proc/self/fd") else { return [] }
+    defer { closedir(stream) }
+    var found: [Int32] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if let descriptor = Int32(name), descriptor != dirfd(stream) { found.append(descriptor) }
+    }
+    return found
   }
 
   /// Waits for the death of a process, its child being this one, and then ends its mounts.
