@@ -13,7 +13,7 @@ import Testing
   private static func leaves(
     _ command: any ParsableCommand.Type = Grapevine.self, _ words: [String] = []
   ) -> [(words: [String], command: any ParsableCommand.Type)] {
-    let inner = command.configuration.subcommands.filter(\.configuration.shouldDisplay)
+    let inner = command.configuration.subcommands.filter { $0.configuration.shouldDisplay }
     if inner.isEmpty { return [(words, command)] }
     return inner.flatMap { leaves($0, words + [$0.configuration.commandName ?? ""]) }
   }
