@@ -73,13 +73,9 @@ extension FileSystem {
     if !isUnlinked {
       // Peers may still ask for what is recorded of the old file: its bytes must be what the records say.
       if hasChanges, hasRecordedBytes(inode) { try? captureHeld(inode, durably: false) }
-      let now = FileTime(currentTime())
+      // The time of it comes from the kernel: it keeps those of files that are written.
       let isRenewed = try change { volume, stamp in
-        let (old, attributes) = inode.state.with { () -> (FileID, Attributes) in
-          inode.attributes.modified = now
-          inode.changed = now
-          return (inode.file, inode.attributes)
-        }
+        let (old, attributes) = inode.state.with { (inode.file, inode.attributes) }
         guard volume.linkCount(old) > 0 else { return false }
         let new = try volume.renew(
           old, chunkSize: FileForm.ordinaryChunkSize, attributes: attributes, at: stamp())

@@ -97,14 +97,15 @@ extension FileSystem {
     do throws(Refusal) {
       let writes = try chunkWrites(inode, taken)
       if durably { try synchronise(inode) }
-      try change { volume, stamp in
-        guard let file = volume.files[taken.file], volume.linkCount(taken.file) > 0 || file.hasUnseenChanges else {
-          return
-        }
+      let events = try change { volume, stamp -> [VolumeEvent] in
+        guard let file = volume.files[taken.file] else { return [] }
         let wasCut = file.truncationDot != .none
         let wanted = writes.filter { !$0.hash.isZeros || wasCut || file.chunks[$0.index] != nil }
         try volume.commit(taken.file, wanted, size: taken.size, attributes: taken.attributes, at: stamp())
+        return volume.takeEvents()
       }
+      // A write that a peer's removal had not seen brings the name back, of which the kernel does not know.
+      if !events.isEmpty { slowLane.add { [self] in show(events, []) } }
       grownBytes.subtract(taken.growth, ordering: .relaxed)
       inode.state.with { inode.recordedSize = taken.size }
       reportCaptured(inode, taken.file, hadContent: !writes.isEmpty || taken.sizeChanged)

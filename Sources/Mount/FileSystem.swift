@@ -11,6 +11,7 @@ import Synchronization
 final class FileSystem: @unchecked Sendable {
   let host: any VolumeHost
   let options: MountOptions
+  let mountPoint: String
   let table: InodeTable
   let slowLane: SlowLane
   /// Inodes with changes that no capture has taken, and the lock that guards them.
@@ -39,8 +40,9 @@ final class FileSystem: @unchecked Sendable {
   let offersPrivileges = Atomic<Bool>(false)
   let isNegotiated = Atomic<Bool>(false)
 
-  init(host: any VolumeHost, options: MountOptions) {
+  init(host: any VolumeHost, mountPoint: String, options: MountOptions) {
     self.host = host
+    self.mountPoint = mountPoint
     self.options = options
     slowLane = SlowLane(threads: options.slowWorkers)
     let (attributes, bytes) = host.withVolume { volume, _ in (volume.directoryAttributes(.root), volume.bytes) }

@@ -72,7 +72,7 @@ final class Thread: @unchecked Sendable {
   }
 }
 
-/// Now, on the clock of file times: the coarse one, which the kernel uses for its own, so that both agree.
+/// Now, on the clock of file times: the coarse one, as the kernel's own.
 func currentTime() -> timespec {
   var now = timespec()
   clock_gettime(CLOCK_REALTIME_COARSE, &now)

@@ -203,12 +203,13 @@ extension FileSystem {
     do throws(Refusal) {
       try checkOrdinary(name, in: directory)
       if try unlinkCompanion(name, in: directory) { return request.succeed() }
-      let gone = try taking(name, from: directory) { () throws(Refusal) -> Inode? in
+      let gone = try taking(name, from: directory) { (expected) throws(Refusal) -> Inode? in
         try change { volume, stamp in
           let path = try path(name, in: directory)
           guard case .file(let id)? = volume[path] else {
             throw Refusal(volume[path] == nil ? ENOENT : EISDIR)
           }
+          try check(path, holds: expected, in: volume)
           try volume.unlink(path, at: stamp())
           return markUnlinked(id, in: volume)
         }
@@ -236,23 +237,45 @@ extension FileSystem {
 
   /// Takes a name from a file while nobody writes to it. What was written to a file of which peers know content is
   /// recorded first: they may still ask for it, and a write that its remover did not see may bring it back.
+  ///
+  /// - Parameter body: is told the file, and throws `Refusal.moved` when another is at the name by then.
   func taking<R>(
-    _ name: [UInt8], from directory: Inode, _ body: () throws(Refusal) -> R
+    _ name: [UInt8], from directory: Inode, _ body: (FileID?) throws(Refusal) -> R
   ) throws(Refusal) -> R {
-    let inode: Inode? = try read { volume throws -> Inode? in
-      guard case .file(let id)? = volume[try path(name, in: directory)] else { return nil }
-      return table.find(id)
+    for _ in 0..<64 {
+      do throws(Refusal) {
+        return try takingOnce(name, from: directory, body)
+      } catch {
+        guard error == .moved else { throw error }
+      }
     }
-    guard let inode else { return try body() }
+    throw Refusal(EIO)
+  }
+
+  private func takingOnce<R>(
+    _ name: [UInt8], from directory: Inode, _ body: (FileID?) throws(Refusal) -> R
+  ) throws(Refusal) -> R {
+    let (id, found) = try read { volume throws -> (FileID?, Inode?) in
+      guard case .file(let id)? = volume[try path(name, in: directory)] else { return (nil, nil) }
+      return (id, table.find(id))
+    }
+    guard let id, let inode = found else { return try body(id) }
     inode.writing.lock()
     defer { inode.writing.unlock() }
+    guard inode.state.with({ inode.file }) == id else { throw .moved }
     if inode.state.with({ inode.hasChanges }) {
-      let id = inode.state.with { inode.file }
       let isKnown = host.withVolume { volume, _ in
         volume.linkCount(id) > 1 || volume.files[id].map { !$0.chunks.elements.isEmpty } ?? false
       }
       if isKnown { try? captureHeld(inode, durably: false) }
     }
-    return try body()
+    return try body(id)
+  }
+
+  /// Throws unless the file at a path, if any, is the expected one, and has an inode only if it had one.
+  func check(_ path: Path, holds expected: FileID?, in volume: Volume) throws(Refusal) {
+    var id: FileID?
+    if case .file(let now)? = volume[path] { id = now }
+    guard id == expected else { throw .moved }
   }
 }

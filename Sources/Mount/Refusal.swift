@@ -10,6 +10,9 @@ struct Refusal: Error, Equatable {
 
   init(_ number: Int32) { self.number = number }
 
+  /// Another file is at a name than was looked up a moment ago: look again. No program sees it.
+  static let moved = Refusal(-1)
+
   /// What any error of the rooms below means to a program.
   init(_ error: any Error) {
     switch error {

@@ -74,7 +74,7 @@ extension FileSystem {
   }
 
   /// Tells the kernel what a join changed: names, data, attributes, in this order.
-  func show(_ events: [VolumeEvent], _ contents: [(FileID, offset: Int64, length: Int64)], mountPoint: String) {
+  func show(_ events: [VolumeEvent], _ contents: [(FileID, offset: Int64, length: Int64)]) {
     guard let session else { return }
     let changes = collect(events)
     for (parent, name) in changes.names {
@@ -95,7 +95,7 @@ extension FileSystem {
         fuse_lowlevel_notify_inval_inode(session, table.node(of: inode), off_t(offset), off_t(length))
       }
     }
-    showFiles(changes.files, session, mountPoint)
+    showFiles(changes.files, session)
   }
 
   /// What a batch of events means to inodes.
@@ -155,7 +155,7 @@ extension FileSystem {
 
   // MARK: Files
 
-  private func showFiles(_ inodes: [Inode], _ session: OpaquePointer, _ mountPoint: String) {
+  private func showFiles(_ inodes: [Inode], _ session: OpaquePointer) {
     var stale: [(Inode, size: UInt64?)] = []
     for inode in inodes where table.isKnown(inode) {
       let (size, hasStaleTimes) = inode.state.with { () -> (UInt64?, Bool) in

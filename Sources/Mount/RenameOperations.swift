@@ -25,8 +25,8 @@ extension FileSystem {
       try captureMoved(name, in: from)
       switch flags {
       case 0, RenameFlags.noReplace:
-        try taking(newName, from: to) { () throws(Refusal) in
-          try move(name, from, newName, to, replaces: flags == 0)
+        try taking(newName, from: to) { (expected) throws(Refusal) in
+          try move(name, from, newName, to, replaces: flags == 0, expected)
         }
       case RenameFlags.exchange:
         try captureMoved(newName, in: to)
@@ -73,13 +73,14 @@ extension FileSystem {
   }
 
   private func move(
-    _ name: [UInt8], _ from: Inode, _ newName: [UInt8], _ to: Inode, replaces: Bool
+    _ name: [UInt8], _ from: Inode, _ newName: [UInt8], _ to: Inode, replaces: Bool, _ expected: FileID?
   ) throws(Refusal) {
     try change { volume, stamp in
       let (source, target) = (try path(name, in: from), try path(newName, in: to))
       guard let moving = volume[source] else { throw Refusal(ENOENT) }
       let replaced = volume[target]
       if replaced != nil && !replaces { throw Refusal(EEXIST) }
+      try check(target, holds: expected, in: volume)
       try volume.rename(source, to: target, at: stamp())
       let now = FileTime(currentTime())
       func touch(_ inode: Inode?) { inode?.state.with { inode?.changed = now } }

@@ -19,7 +19,7 @@ public final class VolumeMount: Sendable {
   public init(host: any VolumeHost, mountPoint: String, volumeName: String, options: MountOptions) throws {
     self.mountPoint = mountPoint
     grapevine_settle_allocator()
-    fileSystem = FileSystem(host: host, options: options)
+    fileSystem = FileSystem(host: host, mountPoint: mountPoint, options: options)
     do {
       session = try Session(fileSystem, mountPoint: mountPoint, volumeName: volumeName)
     } catch {
@@ -77,7 +77,7 @@ public final class VolumeMount: Sendable {
   public func show(_ events: [VolumeEvent], contents: [(FileID, offset: Int64, length: Int64)]) {
     guard activity.begin() else { return }
     defer { activity.finish() }
-    fileSystem.show(events, contents, mountPoint: mountPoint)
+    fileSystem.show(events, contents)
   }
 
   /// Files whose bytes must stay: open, or without a name but known to the kernel.
