@@ -54,6 +54,7 @@ public final class NodeService: Sendable {
     do {
       try await service.startAdmin()
       try service.carryVolumes()
+      try service.directory.markRunning()
       try service.engine.recallHolders()
       try service.mountVolumes()
       if watchesMounts { MountWatch.start(mountPoints: service.mountPoints) }

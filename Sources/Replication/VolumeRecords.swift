@@ -151,9 +151,30 @@ extension Volume {
   }
 
   /// Goes on under another origin: after a power loss this node can not know which changes it had named and sent.
+  ///
+  /// What is here beyond the vector may have lost its author's memory, and nobody would ask for it: the new origin marks
+  /// it as its own first change, for others to pull.
   public mutating func adopt(origin: NodeID) {
     self.origin = origin
+    let strays = keys(notCoveredBy: vector)
+    if !strays.isEmpty {
+      let dot = Dot(origin, vector[origin] + 1)
+      vector.include(dot)
+      for key in strays { mark(key, by: dot) }
+    }
     published = vector[origin]
     touched.insert(.vector)
+  }
+
+  private mutating func mark(_ key: RecordKey, by dot: Dot) {
+    switch key {
+    case .path(let path):
+      paths[path]?.marks.include(dot)
+      touched.insert(.path(path))
+    case .file(let id):
+      files[id]?.marks.include(dot)
+      touched.insert(.file(id))
+    }
+    log.append(dot, key)
   }
 }

@@ -90,9 +90,11 @@ extension Ledger {
   private func checkTree(_ volume: Volume) {
     var latest: [Path: (fact: PathFact, isRemoved: Bool, isMoved: Bool)] = [:]
     for path in writes.keys.sorted() {
-      let held = writes[path]!.filter { volume.vector.covers($0.dot) }
+      // What lost its author's memory is here without being covered by the vector.
+      let here = volume.vector.merged(with: volume.paths[path]?.marks)
+      let held = writes[path]!.filter { here.covers($0.dot) }
       guard let best = held.max(by: { ($0.stamp, $0.dot) < ($1.stamp, $1.dot) }) else { continue }
-      let gone = (removals[path] ?? []).filter { $0.write == best.dot && volume.vector.covers($0.dot) }
+      let gone = (removals[path] ?? []).filter { $0.write == best.dot && here.covers($0.dot) }
       latest[path] = (best, !gone.isEmpty, gone.contains(where: \.isMove))
     }
     var living = Set<FileID>()
@@ -115,8 +117,18 @@ extension Ledger {
 
   private func hasUnseen(_ id: FileID, _ volume: Volume) -> Bool {
     guard let facts = files[id] else { return false }
+    let here = volume.vector.merged(with: volume.files[id]?.marks)
     var seen = VersionVector()
-    for burial in facts.burials where volume.vector.covers(burial.dot) { seen.merge(burial.seen) }
-    return facts.touches.contains { volume.vector.covers($0) && !seen.covers($0) }
+    for burial in facts.burials where here.covers(burial.dot) { seen.merge(burial.seen) }
+    return facts.touches.contains { here.covers($0) && !seen.covers($0) }
+  }
+}
+
+extension VersionVector {
+  fileprivate func merged(with other: VersionVector?) -> VersionVector {
+    guard let other else { return self }
+    var both = self
+    both.merge(other)
+    return both
   }
 }

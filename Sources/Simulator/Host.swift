@@ -85,6 +85,7 @@ final class Host {
     }
     if lostPower { world.ledger.noteRollback(volume.origin, to: volume.vector[volume.origin]) }
     if lostPower, world.mutation != .reuseOrigin { volume.adopt(origin: NodeID(random.next())) }
+    if lostPower, world.mutation != .reuseOrigin { world.ledger.noteAdoption(volume) }
     let fresh = records.isEmpty
     var hybrid = HybridLogicalClock(resumingAbove: world.mutation == .forgetLease ? .zero : disk.state.lease)
     _ = hybrid.next(wall: wall)

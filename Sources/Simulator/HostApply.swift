@@ -140,6 +140,7 @@ extension Host {
     let padding = [UInt8](repeating: 0, count: size - content.count)
     disk.perform(.bytes(repair.place.file, offset: Int(repair.place.index) * size, Array(content) + padding))
     restoreSize(of: repair.place.file)
+    guard !disk.isDead else { return }  // Half a repair is none.
     damaged[repair.place] = nil
     world.counts.repairs += 1
   }

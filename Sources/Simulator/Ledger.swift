@@ -88,6 +88,9 @@ final class Ledger {
     }
   }
 
+  /// Notes under which origin a host goes on; its first change may be to mark what came without its author.
+  func noteAdoption(_ volume: Volume) { highest[volume.origin] = volume.vector[volume.origin] }
+
   /// Notes that changes are told to peers.
   func noteTold(by host: Host, _ origin: NodeID, _ sequences: ClosedRange<UInt64>) {
     for sequence in sequences { _ = claim(Dot(origin, sequence), host) }

@@ -47,17 +47,22 @@ public final class DataDirectory: Sendable {
     } else {
       try Self.write(Self.format, to: formatPath)
     }
-    let boot = Self.read("/proc/sys/kernel/random/boot_id") ?? ""
     switch Self.read(path + "/running") {
     case nil: previousEnd = .none
     case "": previousEnd = .clean
-    case boot: previousEnd = .killed
+    case Self.boot: previousEnd = .killed
     default: previousEnd = .powerLoss
     }
-    try Self.write(boot, to: path + "/running")
+    // Until what a power loss asks for is done, the next life must see it too.
+    if previousEnd != .powerLoss { try markRunning() }
   }
 
   deinit { close(lock) }
+
+  private static var boot: String { read("/proc/sys/kernel/random/boot_id") ?? "" }
+
+  /// Says that a life has begun and that nothing is left to do about how the previous one ended.
+  public func markRunning() throws { try Self.write(Self.boot, to: path + "/running") }
 
   /// Says that everything is on disk and the node ended as it should.
   public func markClean() throws { try Self.write("", to: path + "/running") }

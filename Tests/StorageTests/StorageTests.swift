@@ -55,6 +55,19 @@ final class Scratch {
     #expect(second.previousEnd == .killed)
   }
 
+  @Test func `a power loss is known until the next life says that it runs`() throws {
+    let scratch = Scratch()
+    do { _ = try DataDirectory(path: scratch.path) }
+    try DataDirectory.write("another boot", to: scratch.path + "/running")
+    do { #expect(try DataDirectory(path: scratch.path).previousEnd == .powerLoss) }
+    do {
+      let third = try DataDirectory(path: scratch.path)
+      #expect(third.previousEnd == .powerLoss)
+      try third.markRunning()
+    }
+    #expect(try DataDirectory(path: scratch.path).previousEnd == .killed)
+  }
+
   @Test func `a clean end is known`() throws {
     let scratch = Scratch()
     do { try DataDirectory(path: scratch.path).markClean() }
