@@ -3,6 +3,8 @@
 #define GRAPEVINE_CSQLITE_SHIM_H
 #include <malloc.h>
 #include <sqlite3.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 /// Chunks of 128 KiB come and go all the time: memory for them is not asked of the kernel each time, nor by many arenas.
 static inline void grapevine_tune_memory(void) {
@@ -17,6 +19,42 @@ static inline int grapevine_punch_hole(int descriptor, long offset, long length)
   return fallocate(descriptor, 0x02 | 0x01, offset, length);
 }
 #include <stdint.h>
+
+/// Sends an open descriptor over a local socket. 0 when done.
+static inline int grapevine_send_descriptor(int channel, int descriptor) {
+  char byte = 0;
+  struct iovec part = {&byte, 1};
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+  struct msghdr message = {0};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  __builtin_memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+  return sendmsg(channel, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
+}
+
+/// Receives a descriptor; -1 when the other side is gone, -2 when something else came.
+static inline int grapevine_receive_descriptor(int channel) {
+  char byte;
+  struct iovec part = {&byte, 1};
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+  struct msghdr message = {0};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  if (recvmsg(channel, &message, 0x40000000 /* MSG_CMSG_CLOEXEC */) != 1) return -1;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return -2;
+  int descriptor;
+  __builtin_memcpy(&descriptor, CMSG_DATA(header), sizeof(int));
+  return descriptor;
+}
 
 /// Binds a blob that SQLite copies.
 static inline int grapevine_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, sqlite3_uint64 count) {

@@ -64,7 +64,7 @@ final class CarriedVolume: VolumeHost {
     }
   }
 
-  var databases: (any DatabaseHost)? { live }
+  var databases: (any DatabaseHost)? { engine.databaseHelper == nil ? nil : live }
 
   /// Has a record stored with the next batch.
   func note(_ record: StoredRecord) { notes.withLock { $0[record.key] = record } }

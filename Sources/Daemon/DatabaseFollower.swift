@@ -37,10 +37,7 @@ final class DatabaseFollower {
   /// A database under the path at which programs see it.
   struct Bound {
     let path: String
-    let live: LiveDatabase
-    let log: LogCapture
-    let rollback: RollbackCapture
-    let installer: Installer
+    let live: RemoteDatabase
     /// A descriptor of our own by which the kernel is made to hand over what programs wrote.
     var descriptor: Int32
   }
@@ -94,6 +91,7 @@ final class DatabaseFollower {
     } catch {
       let wait = retry("\(error)")
       release()
+      if error is LocalChannel.Closed { forgetHelper() }
       return isLast ? nil : wait
     }
   }
@@ -101,6 +99,10 @@ final class DatabaseFollower {
   private func retry(_ why: String) -> Int {
     if session.trouble == nil, failures > 0 { session.trouble = why }
     failures += 1
+    if failures == 6 {
+      owner.engine.log.warning(
+        "a live database is behind what is recorded", metadata: ["database": "\(bound?.path ?? "")", "why": "\(why)"])
+    }
     return min(2 << min(failures, 7), 200)
   }
 
@@ -144,23 +146,31 @@ final class DatabaseFollower {
     guard let path else { return false }
     let whole = mountPoint + path.description
     if let bound, bound.path == whole {
-      if bound.live.isOpen, bound.live.isReplaced() { release() }
+      if bound.live.isOpen, (try? bound.live.isReplaced()) ?? true { release() }
       return true
     }
     let old = bound?.path
     release()
-    let live = LiveDatabase(path: whole)
-    let new = Bound(
-      path: whole, live: live, log: LogCapture(live), rollback: RollbackCapture(live),
-      installer: Installer(live), descriptor: -1)
-    if bound == nil { takeOver(new) } else { continueFrom(bound!, in: new) }
-    bound = new
+    do {
+      guard let helper = owner.helper else { return false }
+      let new = Bound(path: whole, live: try helper.database(at: whole), descriptor: -1)
+      if bound == nil {
+        try takeOver(new)
+      } else {
+        try new.live.resume(atCounter: bound!.live.counter)
+        try new.live.resume(at: bound!.live.position)
+      }
+      bound = new
+    } catch {
+      session.trouble = "\(error)"
+      return false
+    }
     owner.bind(session, to: whole, instead: old)
     return true
   }
 
   /// Goes on where the last life, or the last follower, ended.
-  private func takeOver(_ new: Bound) {
+  private func takeOver(_ new: Bound) throws {
     let standing = session.recorded.with { () -> DatabaseSession.Standing in
       let file = volume.withVolume(quietly: { volume in volume.files[session.id] })
       if let file, !file.vector.covers(session.standing.mark.tip) || session.standing.mark.tip == .none {
@@ -175,15 +185,16 @@ final class DatabaseFollower {
     switch standing.mark.place {
     case .unknown: break
     case .counter(let counter):
-      new.rollback.resume(at: counter)
+      try new.live.resume(atCounter: counter)
       if standing.isTrusted { candidates = [] }
-    case .log(let position): new.log.resume(at: position)
+    case .log(let position): try new.live.resume(at: position)
     }
   }
 
-  private func continueFrom(_ old: Bound, in new: Bound) {
-    new.rollback.resume(at: old.rollback.counter)
-    new.log.resume(at: old.log.position)
+  /// The process that works on the database has ended: the next look goes to a new one, from where the mark says.
+  private func forgetHelper() {
+    bound = nil
+    session.recorded.with { session.standing.isTrusted = true }
   }
 
   /// Closes everything that is open on the database.
@@ -200,7 +211,8 @@ final class DatabaseFollower {
   private func work() throws -> Look {
     for _ in 0..<8 {
       let look = try capture()
-      guard case .settled = look, !isCaughtUp else { return look }
+      let isJoining = session.recorded.with { session.standing.isJoining }
+      guard case .settled = look, !isCaughtUp, !isJoining else { return look }
       switch try install() {
       case .installed:
         if isCaughtUp { return .settled }
@@ -230,7 +242,7 @@ final class DatabaseFollower {
     return .unsettled
   }
 
-  private func renew(_ header: DatabaseHeader, _ bound: Bound) throws -> Look {
+  private func renew(_ header: RemoteDatabase.Header, _ bound: Bound) throws -> Look {
     guard try !JournalReader.isActive(besideDatabase: bound.path) else { return .unsettled }
     release()
     try owner.mount?.renew(session.id, pageSize: header.pageSize)
@@ -243,7 +255,7 @@ final class DatabaseFollower {
     _ = owner.mount?.takeWritten(session.id)
     candidates = nil
     let isBehind = standing.mark.tip != file.tip && file.tip != .none
-    switch try bound.log.poll() {
+    switch try bound.live.poll() {
     case .nothing: return .settled
     case .busy: return .unsettled
     case .notLog: return nil
@@ -256,7 +268,7 @@ final class DatabaseFollower {
         return .settled
       }
       let pages = CollectedPages(stagingPath)
-      switch try bound.log.scan(against: recordedState(file, standing), into: pages.sink) {
+      switch try bound.live.scanLog(against: recordedState(file, standing), into: pages.sink) {
       case .nothing: remember(.log)
       case .changed(let shape): try record(pages, shape)
       case .unsettled: return .unsettled
@@ -268,13 +280,13 @@ final class DatabaseFollower {
 
   /// One look at a database in a rollback mode; nil when another is needed.
   private func captureRollback(
-    _ bound: Bound, _ file: File, _ standing: DatabaseSession.Standing, _ header: DatabaseHeader,
+    _ bound: Bound, _ file: File, _ standing: DatabaseSession.Standing, _ header: RemoteDatabase.Header,
     _ news: DatabaseSession.News
   ) throws -> Look? {
     let isBehind = standing.mark.tip != file.tip && file.tip != .none
     let now = monotonicMilliseconds()
     if isBehind {
-      if try bound.rollback.isCurrent() { return .settled }
+      if try bound.live.isCurrent() { return .settled }
       guard try !JournalReader.isActive(besideDatabase: bound.path) else { return .unsettled }
       if try !isOnlyBehind(bound, isLog: false) { try keepDiverged(bound, isLog: false) }
       return .settled
@@ -288,20 +300,19 @@ final class DatabaseFollower {
     flushPages()
     let written = owner.mount?.takeWritten(session.id) ?? []
     if candidates != nil { for range in written { candidates!.formUnion(range.map { UInt32($0 + 1) }) } }
-    if let candidates, candidates.isEmpty, try bound.rollback.isCurrent() { return .settled }
+    if let candidates, candidates.isEmpty, try bound.live.isCurrent() { return .settled }
     let size = DatabaseSignature(bound.path).size
     guard Int64(header.pageCount(fileSize: size)) * Int64(header.pageSize) <= size else { return waitForMore(now) }
     let pages = CollectedPages(stagingPath)
-    let outcome = try bound.rollback.scan(
-      against: recordedState(file, standing), among: candidates.map { .pages($0) } ?? .all,
-      isLocked: !sawJournal, activity: { self.session.newsCount }, into: pages.sink)
-    let isSame = bound.rollback.counter == counter && (sawJournal || DatabaseSignature(bound.path) == before)
+    let outcome = try bound.live.scanRollback(
+      against: recordedState(file, standing), among: candidates, isLocked: !sawJournal, into: pages.sink)
+    let isSame = bound.live.counter == counter && (sawJournal || DatabaseSignature(bound.path) == before)
     switch outcome {
     case .otherMode: return nil
     case .unsettled: return waitForMore(now)
     case .changed, .nothing:
       guard isSame || candidates == nil else {
-        bound.rollback.resume(at: nil)
+        try bound.live.resume(atCounter: nil)
         return waitForMore(now)
       }
     }

@@ -24,10 +24,9 @@ extension DatabaseFollower {
       // What was not installed is still to be.
       if let installing { session.recorded.with { session.standing.pending.formUnion(installing.pages) } }
     }
-    let outcome = try bound.installer.install { locked in
+    let outcome = try bound.live.install {
       if let before = installing { session.recorded.with { session.standing.pending.formUnion(before.pages) } }
       installing = nil
-      guard try isCaptured(locked, bound) else { return nil }
       session.recorded.lock()
       defer { session.recorded.unlock() }
       guard let file = volume.withVolume(quietly: { volume in volume.files[session.id] }), file.tip != .none else {
@@ -41,42 +40,30 @@ extension DatabaseFollower {
       installing = (file.tip, pages, imageCookie)
       session.standing.pending = []
       let follows = session.standing.isDiverged ? nil : baseCookie
-      return Installation(
-        pageSize: pageSize, pageCount: count, numbers: images.keys,
-        cookie: follows.map { .following($0) } ?? .aboveAll
-      ) { images[$0] ?? [] }
+      return RemoteDatabase.Order(
+        pageSize: pageSize, pageCount: count, cookie: follows.map { .following($0) } ?? .aboveAll, pages: images)
     }
     switch outcome {
     case .refused: return .refused
     case .busy(let obstacle): return .busy(Self.words(obstacle))
-    case .installed(let position, let cookie):
+    case .installed(let cookie, let isLog):
       guard let done = installing else { return .refused }
       installing = nil
-      finish(done, position, cookie, bound)
+      finish(done, isLog ? .log : .rollback, cookie)
       try keepUp(bound)
       return .installed
     }
   }
 
   private func finish(
-    _ done: (tip: Dot, pages: Set<UInt32>, cookie: UInt32?), _ position: InstalledPosition, _ cookie: UInt32,
-    _ bound: Bound
+    _ done: (tip: Dot, pages: Set<UInt32>, cookie: UInt32?), _ mode: Mode, _ cookie: UInt32
   ) {
-    let place: DatabaseMark.Place
-    switch position {
-    case .log(let position):
-      bound.log.advance(past: position)
-      place = .log(position)
-    case .counter(let counter):
-      bound.rollback.resume(at: counter)
-      place = .counter(counter)
-    }
     if let image = done.cookie {
       raisedCookie = image == cookie ? nil : (live: cookie, recorded: image)
       baseCookie = image
     }
     session.recorded.with {
-      session.standing.mark = DatabaseMark(tip: done.tip, place: place, raisedCookie: raisedCookie)
+      session.standing.mark = DatabaseMark(tip: done.tip, place: place(mode), raisedCookie: raisedCookie)
       if session.standing.pending.isEmpty { session.standing.isDiverged = false }
       volume.note(session.standing.mark.record(of: session.id))
     }
@@ -85,21 +72,11 @@ extension DatabaseFollower {
   /// Keeps the log short, which nobody else does where programs only read; and the mode that of the author.
   private func keepUp(_ bound: Bound) throws {
     guard let file = look()?.file, let kind = try bound.live.header()?.journal else { return }
-    if kind == .log, let frame = bound.log.position?.frame, frame > 1_000 { try bound.live.checkpoint() }
+    if kind == .log, let frame = bound.live.position?.frame, frame > 1_000 { try bound.live.checkpoint() }
     guard kind != file.attributes.journal, file.vector[volume.origin] == 0 else { return }
     bound.live.close()
     session.recorded.with { session.standing.isFresh = true }
     _ = try bound.live.move(into: file.attributes.journal)
-  }
-
-  /// Under the write lock: whether nothing was committed that is not captured.
-  private func isCaptured(_ locked: LockedDatabase, _ bound: Bound) throws -> Bool {
-    switch locked.journal {
-    case .log:
-      guard case .nothing = try bound.log.poll() else { return false }
-      return true
-    case .rollback: return locked.changeCounter == bound.rollback.counter
-    }
   }
 
   /// The recorded bytes of pages; they must be what the table says.
@@ -128,8 +105,8 @@ extension DatabaseFollower {
     let state = recordedState(file, standing)
     let outcome =
       isLog
-      ? try bound.log.scan(against: state, into: pages.sink)
-      : try bound.rollback.scan(against: state, isLocked: true, into: pages.sink)
+      ? try bound.live.scanLog(against: state, into: pages.sink)
+      : try bound.live.scanRollback(against: state, isLocked: true, into: pages.sink)
     switch outcome {
     case .unsettled, .otherMode: return false
     case .nothing, .changed: break
@@ -147,8 +124,8 @@ extension DatabaseFollower {
     let isLog = try bound.live.header()?.journal == .log
     let outcome =
       isLog
-      ? try bound.log.scan(against: state, into: pages.sink)
-      : try bound.rollback.scan(against: state, isLocked: true, into: pages.sink)
+      ? try bound.live.scanLog(against: state, into: pages.sink)
+      : try bound.live.scanRollback(against: state, isLocked: true, into: pages.sink)
     switch outcome {
     case .unsettled, .otherMode: return
     case .nothing, .changed: break

@@ -67,16 +67,12 @@ extension DatabaseFollower {
   var stagingPath: String { volume.content.stagingPath(of: "capture-" + session.id.localName) }
 
   /// The recorded state as capture compares with it: the hashes say what is recorded.
-  func recordedState(_ file: File, _ standing: DatabaseSession.Standing) -> RecordedState {
+  func recordedState(_ file: File, _ standing: DatabaseSession.Standing) -> RecordedHashes {
     guard file.tip != .none else { return .nothing }
-    let table = file.chunks
     let pageSize = Int(file.form.chunkSize)
-    return RecordedState(
-      pageSize: pageSize, pageCount: UInt32(file.size / UInt64(pageSize)), raisedCookie: raisedCookie
-    ) { image in
-      let hash = ContentHasher.hash(image.bytes[...])
-      return (table[UInt64(image.number - 1)]?.hash ?? .zeros) == hash
-    }
+    return RecordedHashes(
+      pageSize: pageSize, pageCount: UInt32(file.size / UInt64(pageSize)), raisedCookie: raisedCookie,
+      table: file.chunks)
   }
 
   typealias Mode = JournalKind
@@ -84,8 +80,8 @@ extension DatabaseFollower {
   /// Where capture stands.
   func place(_ mode: Mode) -> DatabaseMark.Place {
     switch mode {
-    case .log: bound?.log.position.map { .log($0) } ?? .unknown
-    case .rollback: bound?.rollback.counter.map { .counter($0) } ?? .unknown
+    case .log: bound?.live.position.map { .log($0) } ?? .unknown
+    case .rollback: bound?.live.counter.map { .counter($0) } ?? .unknown
     }
   }
 
@@ -187,8 +183,8 @@ extension DatabaseFollower {
     let pages = CollectedPages(stagingPath)
     let outcome =
       isLog
-      ? try bound.log.scan(against: .nothing, into: pages.sink)
-      : try bound.rollback.scan(against: .nothing, isLocked: true, into: pages.sink)
+      ? try bound.live.scanLog(against: .nothing, into: pages.sink)
+      : try bound.live.scanRollback(against: .nothing, isLocked: true, into: pages.sink)
     guard case .changed(let shape) = outcome else { return }
     session.recorded.lock()
     defer { session.recorded.unlock() }
@@ -217,7 +213,8 @@ extension DatabaseFollower {
     owner.engine.log.notice(
       "two nodes wrote one database: the version here is kept as a conflict",
       metadata: [
-        "database": "\(bound.path)", "conflict": "\(copy)", "log": "\(isLog ? bound.log.lossReason ?? "read" : "none")",
+        "database": "\(bound.path)", "conflict": "\(copy)",
+        "log": "\(isLog ? bound.live.lossReason ?? "read" : "none")",
         "pages": "\(differing.count)", "expected": "\(expected)",
       ])
     session.standing.pending = Set(differing.map(\.number))

@@ -41,6 +41,8 @@ final class DatabaseSession: @unchecked Sendable {
     /// Whether the live form was just made, or moved into another journal mode, by ourselves: it has no place yet, but
     /// nothing was committed that was not known.
     var isFresh = false
+    /// Whether what is recorded is not stored yet.
+    var isJoining = false
     /// Whether what is pending does not follow what is live, but replaces it.
     var isDiverged = false
   }

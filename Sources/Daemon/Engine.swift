@@ -42,6 +42,8 @@ public final class Engine: Sendable {
   let isStopping = Atomic<Bool>(false)
   let loops = Mutex<[WorkThread]>([])
   let nodeRecords: RecordStore
+  /// The process that works on live databases.
+  let databaseHelper = DatabaseHelper.ownProgram.map { DatabaseHelper(program: $0) }
   let log: Logger
   let started = SystemClock.now
   let startedWall = SystemClock.wall
@@ -153,6 +155,7 @@ public final class Engine: Sendable {
         if read({ $0.isVolatile(volume.name) }) { volume.store(durably: true) }
         collect(volume)
       }
+      do { try databaseHelper?.keepRunning() } catch { storageFailed(error) }
     }
   }
 

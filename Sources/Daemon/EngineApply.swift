@@ -99,6 +99,7 @@ extension Engine {
       for (old, new) in predecessors { mount?.adopt(old, as: new) }
       mount?.show(events, contents: changed)
     }
+    installDatabases(volume, parcel.delta)
     handle(.applied(volume: name, parcel: parcel.id, outcome))
   }
 

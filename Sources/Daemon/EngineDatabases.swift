@@ -31,8 +31,18 @@ extension Engine {
     let changed = body()
     for session in sessions {
       note(changed, in: session, volume, replaces: verdicts.contains { $0.file == session.id && $0.verdict.replaces })
+      session.standing.isJoining = true
       session.recorded.unlock()
-      if volume.live.hasLive(session.id) { session.signal() }
+    }
+  }
+
+  /// The join is stored: what it brought may be installed. Not earlier, or a crash would leave a live form that is ahead
+  /// of all that is known, and its content would come back as a change of this node.
+  func installDatabases(_ volume: CarriedVolume, _ delta: Delta) {
+    for id in Set(delta.files.filter(\.form.isDatabase).map(\.id)).sorted() {
+      let session = volume.live.session(for: id)
+      session.recorded.with { session.standing.isJoining = false }
+      if volume.live.hasLive(id) { session.signal() }
     }
   }
 

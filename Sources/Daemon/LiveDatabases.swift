@@ -25,6 +25,9 @@ final class LiveDatabases: DatabaseHost {
     self.engine = engine
   }
 
+  /// Who works on the databases; nil where there is nobody, and they are files like any other.
+  var helper: DatabaseHelper? { engine.databaseHelper }
+
   var mountPoint: String? { mount?.mountPoint }
   var mount: VolumeMount? { volume.mount.withLock { $0 } }
 
@@ -142,6 +145,8 @@ final class LiveDatabases: DatabaseHost {
       guard access(path, F_OK) != 0 else { return }
       let file = volume.withVolume { volume, _ in volume.files[database] }
       guard let file else { throw StorageError.system(operation: "open", path: path, errno: ENOENT) }
+      // The live form may not be ahead of what a crash leaves.
+      volume.store(durably: false)
       try copyRecorded(file, to: path)
       session.standing = DatabaseSession.Standing(
         mark: DatabaseMark(tip: file.tip, place: Self.place(of: file)), isTrusted: true, isFresh: true)

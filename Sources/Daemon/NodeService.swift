@@ -169,12 +169,15 @@ public final class NodeService: Sendable {
 
   private func mountVolumes() throws {
     for mount in configuration.mounts {
-      guard let volume = engine.volume(mount.source) else { continue }
       var path = ""
       for part in mount.destination.split(separator: "/") {
         path += "/" + part
         if access(path, F_OK) != 0, errno == ENOENT { try ContentStore.makeDirectory(path) }
       }
+    }
+    try engine.databaseHelper?.start(guarding: configuration.mounts.map(\.destination))
+    for mount in configuration.mounts {
+      guard let volume = engine.volume(mount.source) else { continue }
       let mounted = try VolumeMount(
         host: volume, mountPoint: mount.destination, volumeName: mount.source, options: MountOptions())
       volume.mount.withLock { $0 = mounted }
@@ -255,6 +258,7 @@ public final class NodeService: Sendable {
       mount?.unmount()
       volume.store(durably: true)
     }
+    engine.databaseHelper?.stop()
     engine.handle(.membership(.leave))
     try? await Task.sleep(for: .milliseconds(300))
     engine.stop()

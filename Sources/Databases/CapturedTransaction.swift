@@ -53,6 +53,12 @@ public struct DatabaseShape: Hashable, Sendable {
   public var pageSize: Int
   /// Pages.
   public var pageCount: UInt32
+
+  /// Joins both.
+  public init(pageSize: Int, pageCount: UInt32) {
+    self.pageSize = pageSize
+    self.pageCount = pageCount
+  }
 }
 
 /// Takes pages as a scan finds them, so that a large database need not fit into memory.

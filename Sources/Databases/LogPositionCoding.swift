@@ -8,7 +8,8 @@ extension LogPosition {
 
   /// The place with these numbers; nil when they are not those of a place.
   public init?(numbers: [UInt32]) {
-    guard numbers.count == 8, DatabaseHeader.pageSizes.contains(Int(numbers[5])) else { return nil }
+    // A log without frames has no page size yet.
+    guard numbers.count == 8, numbers[5] == 0 || DatabaseHeader.pageSizes.contains(Int(numbers[5])) else { return nil }
     salts = LogSalts(first: numbers[0], second: numbers[1])
     frame = numbers[2]
     var sums = LogChecksum()

@@ -19,7 +19,8 @@ struct Grapevine: AsyncParsableCommand {
       ClusterCommand.self, UpCommand.self, RunCommand.self, DemoCommand.self, StatusCommand.self, MembersCommand.self,
       VolumesCommand.self, VolumeCommand.self, DoctorCommand.self, ChunksCommand.self, DivergeCommand.self,
       ConflictsCommand.self, PositionCommand.self, WaitCommand.self, LeaveCommand.self, ForgetCommand.self,
-      LinkCommand.self, KeysCommand.self, SimulateCommand.self, LabCommand.self, WatchMountsCommand.self,
+      LinkCommand.self, KeysCommand.self, ServeDatabasesCommand.self, SimulateCommand.self, LabCommand.self,
+      WatchMountsCommand.self,
     ])
 
   /// Parses, runs, and ends the process with 0, 1 or 2.
