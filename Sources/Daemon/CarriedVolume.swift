@@ -66,8 +66,25 @@ final class CarriedVolume: VolumeHost {
 
   var databases: (any DatabaseHost)? { engine.databaseHelper == nil ? nil : live }
 
+  /// When the live file of a database was last written, in the store itself.
+  func liveTime(of database: FileID) -> FileTime? {
+    var status = stat()
+    guard stat(content.livePath(of: database), &status) == 0 else { return nil }
+    return FileTime(seconds: Int64(status.st_mtim.tv_sec), nanoseconds: UInt32(status.st_mtim.tv_nsec))
+  }
+
+  /// Has a mark stored with the next batch.
+  func note(_ mark: DatabaseMark, of database: FileID) {
+    var mark = mark
+    mark.modified = liveTime(of: database)
+    note(mark.record(of: database))
+  }
+
   /// Has a record stored with the next batch.
-  func note(_ record: StoredRecord) { notes.withLock { $0[record.key] = record } }
+  func note(_ record: StoredRecord) {
+    notes.withLock { $0[record.key] = record }
+    engine.wake()
+  }
 
   func makeDurable() { store(durably: true) }
 

@@ -113,6 +113,7 @@ final class DatabaseFollower {
       tidied = known
       _ = try? work()
       release(checkpointing: true)
+      session.recorded.with { volume.note(session.standing.mark, of: session.id) }
       let now = DatabaseSignature(bound?.path ?? "")
       if !now.hasLog { self.known = now }
       return Int(Self.tidyMilliseconds)
@@ -181,7 +182,7 @@ final class DatabaseFollower {
       return session.standing
     }
     raisedCookie = standing.mark.raisedCookie
-    guard standing.isTrusted || !isCaughtUp else { return }
+    guard standing.isTrusted else { return }
     switch standing.mark.place {
     case .unknown: break
     case .counter(let counter):
@@ -228,6 +229,13 @@ final class DatabaseFollower {
   /// Takes what programs committed since the last look.
   private func capture() throws -> Look {
     let news = session.takeNews()
+    if let bound, let (file, standing) = look(), !standing.isTrusted {
+      if file.tip == .none {
+        session.recorded.with { session.standing.isTrusted = true }
+      } else {
+        guard case .settled = try recoverAfterCrash(bound) else { return .unsettled }
+      }
+    }
     if news.journalEvents > 0 { sawJournal = true }
     if news.databaseEvents > 0, news.journalEvents == 0 { sawJournal = false }
     for _ in 0..<64 {
@@ -260,7 +268,11 @@ final class DatabaseFollower {
     case .busy: return .unsettled
     case .notLog: return nil
     case .transactions(let transactions, let isComplete):
-      if isBehind { try keepDiverged(bound, isLog: true) } else { try record(transactions) }
+      if !isBehind {
+        try record(transactions)
+      } else if try !isOnlyBehind(bound, isLog: true) {
+        try keepDiverged(bound, isLog: true)
+      }
       return isComplete ? .settled : nil
     case .lost:
       if isBehind {

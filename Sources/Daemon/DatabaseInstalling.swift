@@ -65,7 +65,7 @@ extension DatabaseFollower {
     session.recorded.with {
       session.standing.mark = DatabaseMark(tip: done.tip, place: place(mode), raisedCookie: raisedCookie)
       if session.standing.pending.isEmpty { session.standing.isDiverged = false }
-      volume.note(session.standing.mark.record(of: session.id))
+      volume.note(session.standing.mark, of: session.id)
     }
   }
 
@@ -80,7 +80,7 @@ extension DatabaseFollower {
   }
 
   /// The recorded bytes of pages; they must be what the table says.
-  private func read(_ numbers: Set<UInt32>, of file: File, _ pageSize: Int) throws -> [UInt32: [UInt8]] {
+  func read(_ numbers: Set<UInt32>, of file: File, _ pageSize: Int) throws -> [UInt32: [UInt8]] {
     let descriptor = try volume.content.open(session.id, create: true)
     defer { close(descriptor) }
     var images: [UInt32: [UInt8]] = [:]

@@ -20,6 +20,8 @@ struct DatabaseMark: Equatable {
   var place: Place
   /// The schema cookie of the live database and of the recorded one, where an install had to raise it.
   var raisedCookie: (live: UInt32, recorded: UInt32)?
+  /// When the live file was last written.
+  var modified: FileTime?
 
   static let letter = UInt8(ascii: "L")
 
@@ -50,6 +52,8 @@ struct DatabaseMark: Equatable {
       case .counter(let counter): [counter]
       case .log(let position): position.numbers
       }
+    writer.write(UInt64(bitPattern: modified?.seconds ?? 0))
+    writer.write(UInt64(modified?.nanoseconds ?? 0))
     writer.write(UInt64(numbers.count))
     for number in numbers { writer.write(UInt64(number)) }
     return StoredRecord(key: Self.key(of: file), value: writer.bytes)
@@ -70,6 +74,9 @@ struct DatabaseMark: Equatable {
         UInt32(truncatingIfNeeded: try reader.readUInt64()), UInt32(truncatingIfNeeded: try reader.readUInt64())
       )
       raisedCookie = isRaised ? (live: cookies.0, recorded: cookies.1) : nil
+      let seconds = Int64(bitPattern: try reader.readUInt64())
+      let nanoseconds = UInt32(truncatingIfNeeded: try reader.readUInt64())
+      modified = seconds == 0 ? nil : FileTime(seconds: seconds, nanoseconds: nanoseconds)
       let count = try reader.readUInt64()
       guard count <= 8 else { return nil }
       let numbers = try (0..<count).map { _ in UInt32(truncatingIfNeeded: try reader.readUInt64()) }

@@ -114,7 +114,7 @@ extension DatabaseFollower {
       session.standing.mark = DatabaseMark(tip: tip, place: place(mode), raisedCookie: raisedCookie)
       session.standing.isPendingKnown = true
       session.standing.isFresh = false
-      volume.note(session.standing.mark.record(of: session.id))
+      volume.note(session.standing.mark, of: session.id)
     }
   }
 
@@ -150,7 +150,7 @@ extension DatabaseFollower {
             session.id, pages: writes, size: size, attributes: attributes, at: stamp())
         else { return }
         tip = dot
-        volume.note(DatabaseMark(tip: dot, place: place, raisedCookie: raisedCookie).record(of: session.id))
+        volume.note(DatabaseMark(tip: dot, place: place, raisedCookie: raisedCookie), of: session.id)
       }
     }
     session.standing.mark = DatabaseMark(tip: tip, place: place(mode), raisedCookie: raisedCookie)
@@ -224,6 +224,7 @@ extension DatabaseFollower {
     }
     session.standing.isPendingKnown = true
     session.standing.isDiverged = true
+    if session.standing.mark.tip == file.tip { session.standing.mark.tip = .none }
     session.standing.mark.place = place(isLog ? .log : .rollback)
   }
 

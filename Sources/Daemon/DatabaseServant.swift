@@ -11,97 +11,14 @@ import Wire
 /// that answer from changing its memory map, and both would wait for ever.
 public enum DatabaseServants {
   /// Serves until the daemon, at the other end of standard input, is gone.
-  ///
-  /// It guards the mounts too. A daemon that is killed while one of its own threads waits for an answer from its mount
-  /// can not end: the kernel waits for an answer that nobody gives any more, and all who use the mount wait with it. So
-  /// when the daemon is dead its mounts are cut off, and programs get an error instead of nothing.
-  ///
-  /// - Parameter mountPoints: where the daemon's volumes are mounted.
-  public static func run(mountPoints: [String]) {
+  public static func run() {
     for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
     for descriptor in Int32(3)..<1_024 { close(descriptor) }
-    let daemon = getppid()
     let control = LocalChannel(dup(0))
-    startThread {
-      var guarded = Guarded(mountPoints)
-      while isAlive(daemon) {
-        guarded.look()
-        usleep(50_000)
-      }
-      guarded.cutOff()
-      exit(0)
-    }
     while let descriptor = control.take() {
       startThread { DatabaseServant(LocalChannel(descriptor)).serve() }
     }
     exit(0)
-  }
-}
-
-extension DatabaseServants {
-  /// Whether a process runs: one whose first thread has ended does not, though others of it may hang.
-  private static func isAlive(_ process: pid_t) -> Bool {
-    guard getppid() == process else { return false }
-    let descriptor = open("/proc/\(process)/stat", O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return false }
-    defer { close(descriptor) }
-    guard let text = ContentStore.read(512, at: 0, from: descriptor), let name = text.lastIndex(of: UInt8(ascii: ")"))
-    else { return false }
-    let state = text.dropFirst(name + 2).first
-    return state != UInt8(ascii: "Z") && state != UInt8(ascii: "X")
-  }
-
-}
-
-/// The mounts of a daemon, by what the kernel says of them: nothing here asks the mounts themselves.
-private struct Guarded {
-  private let mountPoints: [String]
-  /// The device of each mount once it was seen: the next daemon's mount at the same place is another.
-  private var devices: [String: Substring] = [:]
-  /// A descriptor that only keeps a place (Linux's O_PATH, which Glibc's module does not export).
-  private static let placeOnly: Int32 = 0o10000000
-
-  init(_ mountPoints: [String]) {
-    self.mountPoints = mountPoints.map { path in
-      guard let real = realpath(path, nil) else { return path }
-      defer { free(real) }
-      return String(cString: real)
-    }
-  }
-
-  mutating func look() {
-    guard devices.count < mountPoints.count else { return }
-    let mounted = Self.mounted()
-    for mountPoint in mountPoints where devices[mountPoint] == nil { devices[mountPoint] = mounted[mountPoint] }
-  }
-
-  /// Has every request that is being waited for fail. The mounts stay, and say that they are not connected: nobody shall
-  /// write into the directories beneath.
-  func cutOff() {
-    let mounted = Self.mounted()
-    for mountPoint in mountPoints {
-      guard let device = devices[mountPoint], mounted[mountPoint] == device else { continue }
-      let root = open(mountPoint, Self.placeOnly | O_DIRECTORY | O_CLOEXEC)
-      _ = umount2(mountPoint, Int32(MNT_FORCE))
-      if root >= 0 { close(root) }
-    }
-  }
-
-  /// The devices of this program's mounts by their place.
-  private static func mounted() -> [String: Substring] {
-    var found: [String: Substring] = [:]
-    let descriptor = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return found }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    while let part = ContentStore.read(65_536, at: UInt64(bytes.count), from: descriptor), !part.isEmpty {
-      bytes += part
-    }
-    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.contains("fuse.grapevine") {
-      let fields = line.split(separator: " ")
-      if fields.count > 4 { found[String(fields[4]).replacing("\\040", with: " ")] = fields[2] }
-    }
-    return found
   }
 }
 

@@ -146,11 +146,11 @@ final class LiveDatabases: DatabaseHost {
       let file = volume.withVolume { volume, _ in volume.files[database] }
       guard let file else { throw StorageError.system(operation: "open", path: path, errno: ENOENT) }
       // The live form may not be ahead of what a crash leaves.
-      volume.store(durably: false)
+      let mark = DatabaseMark(tip: file.tip, place: Self.place(of: file))
+      volume.store(durably: false, also: [mark.record(of: database)])
       try copyRecorded(file, to: path)
       session.standing = DatabaseSession.Standing(
-        mark: DatabaseMark(tip: file.tip, place: Self.place(of: file)), isTrusted: true, isFresh: true)
-      volume.note(session.standing.mark.record(of: database))
+        mark: mark, isTrusted: true, isFresh: true)
     }
   }
 

@@ -175,7 +175,7 @@ public final class NodeService: Sendable {
         if access(path, F_OK) != 0, errno == ENOENT { try ContentStore.makeDirectory(path) }
       }
     }
-    try engine.databaseHelper?.start(guarding: configuration.mounts.map(\.destination))
+    try engine.databaseHelper?.keepRunning()
     for mount in configuration.mounts {
       guard let volume = engine.volume(mount.source) else { continue }
       let mounted = try VolumeMount(

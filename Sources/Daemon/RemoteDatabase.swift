@@ -211,7 +211,6 @@ final class DatabaseHelper: @unchecked Sendable {
   /// With `lock`.
   private var control: LocalChannel?
   private var child: pid_t = 0
-  private var mountPoints: [String] = []
   private var isStopped = false
 
   /// - Parameter program: that serves when its first argument is `serve-databases`.
@@ -240,14 +239,6 @@ final class DatabaseHelper: @unchecked Sendable {
   }
 
   /// Starts the process, or starts it anew when it has ended.
-  ///
-  /// - Parameter mountPoints: which it guards.
-  func start(guarding mountPoints: [String]) throws {
-    lock.with { self.mountPoints = mountPoints }
-    try keepRunning()
-  }
-
-  /// Starts the process anew when it has ended.
   func keepRunning() throws {
     try lock.with {
       guard !isStopped else { return }
@@ -284,7 +275,7 @@ final class DatabaseHelper: @unchecked Sendable {
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, theirs, 0)
     var arguments: [UnsafeMutablePointer<CChar>?] =
-      (["grapevine", "serve-databases"] + mountPoints).map { strdup($0) } + [nil]
+      ["grapevine", "serve-databases"].map { (word: String) in strdup(word) } + [nil]
     defer { for argument in arguments { free(argument) } }
     let status = posix_spawn(&child, program, &actions, nil, &arguments, environ)
     let channel = LocalChannel(mine)

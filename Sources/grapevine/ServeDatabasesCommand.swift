@@ -9,8 +9,5 @@ struct ServeDatabasesCommand: ParsableCommand {
     commandName: "serve-databases", abstract: "Work on live databases for the daemon at standard input.",
     shouldDisplay: false)
 
-  @Argument(help: "Where the daemon's volumes are mounted.")
-  var mountPoints: [String] = []
-
-  func run() { DatabaseServants.run(mountPoints: mountPoints) }
+  func run() { DatabaseServants.run() }
 }
