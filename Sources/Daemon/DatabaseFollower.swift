@@ -72,7 +72,6 @@ final class DatabaseFollower {
     do {
       let before = DatabaseSignature(bound!.path)
       let look = try work()
-      failures = 0
       if case .gone = look {
         release()
         return nil
@@ -83,6 +82,7 @@ final class DatabaseFollower {
       }
       guard case .settled = look, isCaughtUp else { return isCaughtUp ? 5 : retry("programs are writing") }
       session.trouble = nil
+      failures = 0
       let now = DatabaseSignature(bound!.path)
       guard idle >= Self.idleMilliseconds, now == before, before.isAged else { return Int(Self.idleMilliseconds) / 2 }
       release()

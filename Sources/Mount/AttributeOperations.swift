@@ -58,7 +58,7 @@ extension FileSystem {
     inode.writing.lock()
     defer { inode.writing.unlock() }
     let old = inode.state.with { inode.size }
-    if size == 0 && old > 0 && inode.companion == nil { return try empty(inode) }
+    if size == 0 && old > 0 { return try empty(inode) }
     guard UInt64(size) != old else { return }
     try detachIfUnlinked(inode)
     try withDescriptor(inode, create: true) { (descriptor) throws(Refusal) in
@@ -70,7 +70,8 @@ extension FileSystem {
   /// Empties a file, with `writing` held: it gets a new id, so that two concurrent rewrites are never mixed.
   func empty(_ inode: Inode) throws(Refusal) {
     let (isUnlinked, hasChanges) = inode.state.with { (inode.isUnlinked, !inode.dirty.isEmpty) }
-    if !isUnlinked {
+    // A companion has no file of its own: its id is that of the database.
+    if !isUnlinked, inode.companion == nil {
       // Peers may still ask for what is recorded of the old file: its bytes must be what the records say.
       if hasChanges, hasRecordedBytes(inode) { try? captureHeld(inode, durably: false) }
       // The time of it comes from the kernel: it keeps those of files that are written.

@@ -11,7 +11,8 @@ ROWS = 40
 
 
 def connect(path):
-    return sqlite3.connect(path, timeout=60, isolation_level=None)
+    """Opens a database that is there."""
+    return sqlite3.connect("file:%s?mode=rw" % path, timeout=60, isolation_level=None, uri=True)
 
 
 def digest(connection):
@@ -37,7 +38,7 @@ def state(connection):
 
 
 def make(path, mode, page_size=4096):
-    connection = connect(path)
+    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
     connection.execute("PRAGMA page_size=%d" % int(page_size))
     connection.execute("PRAGMA journal_mode=%s" % mode).fetchall()
     connection.execute("BEGIN")
@@ -62,8 +63,13 @@ def step(connection, generator):
 
 def write(path, mode, synchronous, seconds, acknowledged):
     """Commits for so long, or until the node dies, noting each state after its commit returned."""
-    connection = connect(path)
-    connection.execute("PRAGMA journal_mode=%s" % mode).fetchall()
+    try:
+        connection = connect(path)
+        connection.execute("PRAGMA journal_mode=%s" % mode).fetchall()
+    except sqlite3.Error:
+        if os.path.exists(path):
+            raise
+        return
     connection.execute("PRAGMA synchronous=%s" % synchronous)
     generator = random.Random(os.getpid())
     end = time.time() + float(seconds)
@@ -104,9 +110,8 @@ def check(path, acknowledged=None, strict="strict"):
         raise SystemExit(integrity)
     if acknowledged and os.path.exists(acknowledged):
         noted = [int(line) for line in open(acknowledged) if line.endswith("\n")]
-        last = noted[-1] if noted else 0
-        if strict == "strict" and not last <= n <= last + 1:
-            raise SystemExit("state %d after %d was acknowledged" % (n, last))
+        if strict == "strict" and noted and not noted[-1] <= n <= noted[-1] + 1:
+            raise SystemExit("state %d after %d was acknowledged" % (n, noted[-1]))
     print(n)
 
 
