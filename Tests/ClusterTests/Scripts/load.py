@@ -1,6 +1,7 @@
 """A program that writes in every way and notes what fsync acknowledged; and whether all of that is still there.
 
-write DIR ACKS: until SIGTERM, after the write that has begun, or until the file system fails. check DIR ACKS: exit status 1 when something acknowledged is missing.
+write DIR ACKS: until SIGTERM, after the write that has begun, or until the file system fails. DIR must be there, which the
+directory below a mount that has gone is not. check DIR ACKS: exit status 1 when something acknowledged is missing.
 A note is one line, written before (`try`) and after (`done`) the fsync: kind, name, number.
 """
 
@@ -17,7 +18,6 @@ def content(kind, name, number):
 
 
 def write(directory, acks):
-    os.makedirs(directory, exist_ok=True)
     notes = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     generator = random.Random(os.getpid())
     number = sum(1 for _ in open(acks))
